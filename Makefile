@@ -1,0 +1,49 @@
+# Everything a newcomer or a contributor runs. `make help` lists it.
+VENV ?= .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed
+ARGS ?=
+
+export VENV PYTHON
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test lint bench soak lock clean system-packages
+
+help:  ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
+	@echo "  options: ARGS='--exit' (run), ARGS='tests/dags -k train' (test), PYTHON=python3.12 (install)"
+
+install: $(INSTALLED)  ## build the environment from the lock; does nothing when it is up to date
+
+$(INSTALLED): requirements.lock pyproject.toml scripts/install.sh
+	@bash scripts/install.sh
+
+run: $(INSTALLED)  ## start Airflow and MLflow, load the demo shop, train, publish, show the result
+	@$(BIN)/recsys demo $(ARGS)
+
+test: $(INSTALLED) system-packages lint  ## lint, then all tests
+	$(BIN)/pytest -n 2 --dist loadfile -m 'not soak' $(ARGS)
+
+lint: $(INSTALLED)  ## ruff, formatting, types, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(INSTALLED)  ## measure the quality and the speed of the whole chain on the demo shop
+	$(BIN)/pytest tests/benchmarks -s $(ARGS)
+
+soak: $(INSTALLED) system-packages  ## the tests that take long
+	$(BIN)/pytest -m soak $(ARGS)
+
+lock: $(INSTALLED)  ## resolve requirements.lock anew; ARGS=--upgrade takes the newest versions
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-header --extra local --group dev pyproject.toml -o requirements.lock $(ARGS)
+	@! grep -nE '://|^-' requirements.lock || { echo "requirements.lock names a host or a path"; exit 1; }
+
+system-packages:
+	@bash scripts/system-packages.sh
+
+clean:  ## remove the environment and what tools have left; what runs have made (RECSYS_HOME) stays
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

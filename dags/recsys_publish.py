@@ -1,0 +1,107 @@
+"""Publishes today's recommendation lists of the champions back to the warehouse.
+
+**Purpose.** Takes a fresh snapshot, fits the champion's recipe to it, scores all customers shard by
+shard, and publishes each placement's lists: staged, audited, then live in one transaction.
+
+**Inputs.** The warehouse's `shop` schema and the champions named by `recsys.decisions`. It runs daily,
+whenever the champion changes, and by hand with *as of* and *placements*.
+
+**Outputs.** `recsys.live_recommendations`, and the same lists as Parquet under the home folder's `live/`.
+
+**On failure.** What is live stays live: lists that fail the audit are withdrawn and the message lists every
+reason. Clear the failed task to try again; a publication that is already live is skipped, and says so.
+"""
+
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import AssetOrTimeSchedule, dag, get_current_context, task
+from airflow.sdk.exceptions import AirflowSkipException
+from recsys_wiring import (
+    CHAMPION,
+    DEFAULT_ARGS,
+    LIVE_LISTS,
+    PLACEMENTS,
+    POOL,
+    PUBLISH,
+    at,
+    chain_params,
+    clock_of,
+    explained,
+    snapshot,
+    task_settings,
+)
+
+
+@task(pool=POOL)
+def state(snapshot: str) -> list[dict[str, int]]:
+    """Fit the champions' recipes to the snapshot; a placement without a champion is left out."""
+    from recsys import pipeline
+
+    context = get_current_context()
+    placements = context["params"]["placements"]
+    fitted = pipeline.fit_state(task_settings(), snapshot=snapshot, placements=placements)
+    if not fitted["placements"]:
+        raise AirflowSkipException(f"No champion yet for {', '.join(placements)}: train and approve one first.")
+    # Airflow maps over a task's return value only, so the shards are that and the rest goes beside it.
+    context["ti"].xcom_push("state", fitted["state"])
+    context["ti"].xcom_push("placements", fitted["placements"])
+    return fitted["shards"]
+
+
+@task(
+    map_index_template="buckets from {{ task.op_kwargs['shard']['bucket_from'] }}",
+    max_active_tis_per_dagrun=2,
+)
+def scoring(state: str, shard: dict[str, int]) -> dict[str, Any]:
+    """Score one range of customers for all placements."""
+    from recsys import pipeline
+
+    return pipeline.score_shard(task_settings(), state=state, **shard)
+
+
+@task(pool=POOL, outlets=[LIVE_LISTS], map_index_template="{{ task.op_kwargs['placement'] }}")
+def publication(state: str, placements: list[str], lists: list[dict[str, Any]], placement: str) -> dict[str, Any]:
+    """Stage, audit and put one placement's lists live."""
+    from recsys import pipeline
+
+    if placement not in placements:
+        raise AirflowSkipException(f"{placement}: not asked for, or without a champion.")
+    context = get_current_context()
+    result = pipeline.publish_lists(
+        task_settings(),
+        state=state,
+        lists=[lists[i]["lists"] for i in range(len(lists))],
+        placement=placement,
+        run_id=context["run_id"],
+        now=clock_of(context),
+    )
+    if result["skipped"]:
+        context["ti"].xcom_push("return_value", result)
+        raise AirflowSkipException(f"{placement}: publication {result['publication_id']} is live already.")
+    return result
+
+
+@dag(
+    dag_id=PUBLISH,
+    dag_display_name="Publish recommendations",
+    description="Snapshot, state, scoring by shard, publication.",
+    doc_md=__doc__,
+    schedule=AssetOrTimeSchedule(timetable=at("0 5 * * *"), assets=[CHAMPION]),
+    catchup=False,
+    max_active_runs=1,
+    dagrun_timeout=timedelta(hours=3),
+    default_args=DEFAULT_ARGS,
+    params=chain_params(),
+    tags=["recommendations", "publication"],
+)
+def publish() -> None:
+    """Wire the stages from the snapshot to the live lists."""
+    shards = state(snapshot()["snapshot"])
+    scored = explained(scoring).partial(state=shards["state"]).expand(shard=shards)
+    explained(publication).partial(state=shards["state"], placements=shards["placements"], lists=scored).expand(
+        placement=PLACEMENTS
+    )
+
+
+publish()

@@ -1,0 +1,144 @@
+"""Trains the models of the shop's placements and decides whether a new one may serve.
+
+**Purpose.** Takes a snapshot of the shop's events, builds features and candidates, trains a ranker,
+measures it beside every simpler model on a time window that it has not seen, and registers it in MLflow
+with the evidence. The gate then either promotes it or leaves it for a person to decide.
+
+**Inputs.** The warehouse's `shop` schema, read once by the task *snapshot*; everything after reads that
+snapshot. *As of* and *placements* are asked by the trigger form.
+
+**Outputs.** A model version a placement in MLflow, its evaluation report, and rows in `recsys.decisions`. A
+promotion announces the new champion, which starts the publication.
+
+**On failure.** Clear the failed task: every task gives the same result again and leaves no debris. A
+message that names a setting, a column or an empty table fails at once, since another try can't mend it.
+*promotion* is skipped when nothing was promoted; its log says whose decision is awaited.
+"""
+
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import dag, get_current_context, task
+from airflow.sdk.exceptions import AirflowSkipException
+from recsys_wiring import (
+    CHAMPION,
+    DEFAULT_ARGS,
+    GENERATORS,
+    POOL,
+    TRAIN,
+    at,
+    chain_params,
+    clock_of,
+    explained,
+    snapshot,
+    task_settings,
+)
+
+
+@task
+def features(snapshot: str) -> dict[str, Any]:
+    """Describe customers, items and their pairs at each training cut."""
+    from recsys import pipeline
+
+    return pipeline.build_features(task_settings(), snapshot=snapshot)
+
+
+@task(map_index_template="{{ task.op_kwargs['generator'] }}", max_active_tis_per_dagrun=2)
+def candidates(snapshot: str, generator: str) -> dict[str, Any]:
+    """Propose items to each customer by one generator."""
+    from recsys import pipeline
+
+    return pipeline.generate_candidates(task_settings(), snapshot=snapshot, generator=generator)
+
+
+@task
+def ranking_set(snapshot: str, features: str, candidates: list[dict[str, Any]]) -> dict[str, Any]:
+    """Fuse the candidates and join what the ranker learns from."""
+    from recsys import pipeline
+
+    return pipeline.build_ranking_set(
+        task_settings(),
+        snapshot=snapshot,
+        features=features,
+        candidates=[candidates[i]["candidates"] for i in range(len(candidates))],
+        placements=get_current_context()["params"]["placements"],
+    )
+
+
+@task(execution_timeout=timedelta(hours=2))
+def ranker(ranking_set: str) -> dict[str, Any]:
+    """Train each placement's ranker: the evaluation twin and the release."""
+    from recsys import pipeline
+
+    return pipeline.train_rankers(task_settings(), ranking_set=ranking_set)
+
+
+@task
+def evaluation(snapshot: str, ranking_set: str, rankers: str) -> dict[str, Any]:
+    """Measure the twin beside every simpler model, on days that none of them has seen."""
+    from recsys import pipeline
+
+    return pipeline.evaluate_models(task_settings(), snapshot=snapshot, ranking_set=ranking_set, rankers=rankers)
+
+
+@task
+def registration(snapshot: str, rankers: str, evaluation: str) -> dict[str, Any]:
+    """Log the run and register a model version a placement in MLflow, with the evidence."""
+    from recsys import pipeline
+
+    run_name = get_current_context()["run_id"]
+    return pipeline.register_models(
+        task_settings(), snapshot=snapshot, rankers=rankers, evaluation=evaluation, run_name=run_name
+    )
+
+
+@task(pool=POOL)
+def gate(evaluation: str, versions: list[dict[str, Any]]) -> dict[str, Any]:
+    """Judge each version by the rules, and say whether a person has to decide."""
+    from recsys import pipeline
+
+    return pipeline.apply_gate(task_settings(), evaluation=evaluation, versions=versions)
+
+
+@task(pool=POOL, outlets=[CHAMPION])
+def promotion(verdicts: list[dict[str, Any]]) -> dict[str, Any]:
+    """Make a version the champion where the gate allows it; else say who has to decide."""
+    from recsys import pipeline
+
+    context = get_current_context()
+    result = pipeline.promote(task_settings(), verdicts=verdicts, now=clock_of(context), channel="airflow")
+    if not result["promoted"]:
+        # A skipped task sends no asset event, so nothing downstream starts on silence.
+        context["ti"].xcom_push("return_value", result)
+        waiting = "; ".join(f"{v['model']} {v['version']}: {v['why']}" for v in result["waiting"])
+        raise AirflowSkipException(f"Nothing was promoted. {waiting or 'No version passed the gate.'}")
+    context["outlet_events"][CHAMPION].extra = {"promoted": result["promoted"]}
+    return result
+
+
+@dag(
+    dag_id=TRAIN,
+    dag_display_name="Train recommendations",
+    description="Snapshot, features, candidates, ranker, evaluation, registration, gate.",
+    doc_md=__doc__,
+    schedule=at("0 3 * * 1"),
+    catchup=False,
+    max_active_runs=1,
+    dagrun_timeout=timedelta(hours=6),
+    default_args=DEFAULT_ARGS,
+    params=chain_params(),
+    tags=["recommendations", "training"],
+)
+def train() -> None:
+    """Wire the stages from the snapshot to the promotion."""
+    taken = snapshot()
+    described = features(taken["snapshot"])
+    proposed = explained(candidates).partial(snapshot=taken["snapshot"]).expand(generator=GENERATORS)
+    ranked = ranking_set(taken["snapshot"], described["features"], proposed)
+    trained = ranker(ranked["ranking_set"])
+    measured = evaluation(taken["snapshot"], ranked["ranking_set"], trained["rankers"])
+    registered = registration(taken["snapshot"], trained["rankers"], measured["evaluation"])
+    promotion(gate(measured["evaluation"], registered["versions"])["verdicts"])
+
+
+train()

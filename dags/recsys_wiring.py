@@ -1,0 +1,151 @@
+"""What the DAG files share: names, retries, parameters, and the settings of a task.
+
+Everything of Airflow that differs between its versions stands here. Parsing a DAG file imports this
+module, so it must stay light: stages are imported inside the task that runs them.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from airflow.sdk import (
+    Asset,
+    BaseHook,
+    CronTriggerTimetable,
+    ExceptionRetryPolicy,
+    Param,
+    RetryAction,
+    RetryRule,
+    get_current_context,
+    task,
+)
+from airflow.sdk.exceptions import AirflowNotFoundException
+
+from recsys.settings import Settings, load_settings
+
+_SETTINGS = load_settings()
+
+NAMESPACE = _SETTINGS.namespace
+GENERATORS = list(_SETTINGS.candidates.generators)
+PLACEMENTS = list(_SETTINGS.placements)
+
+TRAIN = f"{NAMESPACE}_train"
+PUBLISH = f"{NAMESPACE}_publish"
+POOL = f"{NAMESPACE}_warehouse"  # one slot: an embedded warehouse has one writer
+CONNECTION = "recsys_warehouse"
+
+CHAMPION = Asset(
+    name=f"{NAMESPACE}_champion",
+    uri=f"x-recsys://{NAMESPACE}/champion",
+    group="recommendations",
+)
+LIVE_LISTS = Asset(name=f"{NAMESPACE}_live", uri=f"x-recsys://{NAMESPACE}/live", group="recommendations")
+
+# Another try can't mend these: a person has to change a setting, the data or a decision.
+_PERSON_NEEDED = RetryRule(
+    exception=[
+        f"recsys.errors.{kind}"
+        for kind in ("SettingsError", "SourceError", "ContractError", "NotFoundError", "AuditError")
+    ],
+    action=RetryAction.FAIL,
+    reason="another try can't help: a setting, the data or a decision has to change first",
+)
+
+DEFAULT_ARGS: dict[str, Any] = {
+    "owner": "recommendations",
+    "retries": 2,
+    "retry_delay": timedelta(seconds=30),
+    "retry_exponential_backoff": True,
+    "max_retry_delay": timedelta(minutes=15),
+    "retry_policy": ExceptionRetryPolicy(rules=[_PERSON_NEEDED]),
+    "execution_timeout": timedelta(hours=1),
+}
+
+
+def at(cron: str) -> CronTriggerTimetable:
+    """Return a schedule in UTC. A DAG first seen shortly after its hour waits for the next one."""
+    return CronTriggerTimetable(cron, timezone="UTC", run_immediately=timedelta(0))
+
+
+def chain_params() -> dict[str, Param]:
+    """Return the trigger form of both DAGs: as of when, and for which places in the shop."""
+    return {
+        "as_of": Param(
+            "latest",
+            type="string",
+            pattern=r"^(latest|\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2})?)?)$",
+            title="As of",
+            description="Use only what was known before this moment: 'latest' (just after the newest event), "
+            "a date such as 2017-12-05, or a UTC time such as 2017-12-05T06:00.",
+            section="What to compute",
+        ),
+        "placements": Param(
+            PLACEMENTS,
+            type="array",
+            items={"type": "string", "enum": PLACEMENTS},
+            minItems=1,
+            uniqueItems=True,
+            examples=PLACEMENTS,
+            title="Placements",
+            description="The places in the shop to do this for; each has its own rule and its own model.",
+            section="What to compute",
+        ),
+    }
+
+
+def task_settings() -> Settings:
+    """Return the settings of the running task; the warehouse may be a connection of Airflow's.
+
+    ``RECSYS_WAREHOUSE_URL`` wins; then the connection ``recsys_warehouse``, whose URI goes to SQLAlchemy;
+    without either it is the embedded warehouse. The URL never passes through XCom.
+
+    Raises:
+        SettingsError: if a setting can't be used.
+    """
+    settings = load_settings()
+    if settings.warehouse_url:
+        return settings
+    try:
+        uri = BaseHook.get_connection(CONNECTION).get_uri()
+    except AirflowNotFoundException:
+        return settings
+    # Airflow writes postgres://, a scheme that SQLAlchemy doesn't know.
+    return load_settings(warehouse_url=re.sub(r"^postgres://", "postgresql://", uri))
+
+
+def as_of_of(context: Mapping[str, Any]) -> str:
+    """Return a run's ``as_of``: the form's; in a backfill that leaves it at latest, the logical date."""
+    chosen = str(context["params"]["as_of"])
+    run = context["dag_run"]
+    if chosen == "latest" and run.run_type == "backfill" and run.logical_date is not None:
+        return _naive_utc(run.logical_date).isoformat()
+    return chosen
+
+
+def clock_of(context: Mapping[str, Any]) -> datetime:
+    """Return the one reading of the clock that a run uses: when it started, naive UTC.
+
+    It is the same in every task and every retry of the run, so no task needs to read the clock.
+    """
+    run = context["dag_run"]
+    return _naive_utc(run.start_date or run.run_after)
+
+
+def _naive_utc(moment: datetime) -> datetime:
+    aware = datetime.fromtimestamp(moment.timestamp(), UTC)
+    return aware.replace(tzinfo=None)
+
+
+def explained(mapped: Any) -> Any:
+    """Return a task that shows its docstring in the UI also when it is mapped, which Airflow leaves out."""
+    return mapped.override(doc_md=mapped.function.__doc__)
+
+
+@task(pool=POOL)
+def snapshot() -> dict[str, Any]:
+    """Copy what was known before the chosen moment out of the warehouse, once."""
+    from recsys import pipeline
+
+    context = get_current_context()
+    return pipeline.take_snapshot(task_settings(), as_of=as_of_of(context), now=clock_of(context))

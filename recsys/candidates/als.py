@@ -1,0 +1,71 @@
+"""Matrix factorisation by alternating least squares on implicit feedback (Hu, Koren, Volinsky 2008)."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from threadpoolctl import threadpool_limits
+
+from recsys.candidates.base import Scores, State
+from recsys.candidates.item_cf import tastes
+from recsys.history import History
+from recsys.settings import Settings
+
+
+class ALS:
+    """Scores a product by the product of its factors with the customer's.
+
+    The customer's factors are solved from their own history against the products' factors when they are
+    scored, so the fitted state holds nothing of a customer, and a history that changed counts at once.
+    """
+
+    name = "als"
+    keyed_by_customer = False
+
+    def fit(self, history: History, settings: Settings) -> None:
+        """Learn the products' factors. One BLAS thread: more of them would change the last digits."""
+        from implicit.als import AlternatingLeastSquares
+
+        chosen = settings.candidates
+        with threadpool_limits(1, "blas"):
+            model = AlternatingLeastSquares(
+                factors=chosen.als_factors,
+                regularization=chosen.als_regularisation,
+                alpha=chosen.als_alpha,
+                iterations=chosen.als_iterations,
+                num_threads=settings.thread_count,
+                random_state=settings.seed,
+                use_gpu=False,
+            )
+            model.fit(sparse.csr_matrix(tastes(history)), show_progress=False)
+        self.factors: NDArray[np.float32] = model.item_factors
+        self._use(settings)
+
+    def _use(self, settings: Settings) -> None:
+        self._alpha, self._regularisation = (
+            settings.candidates.als_alpha,
+            settings.candidates.als_regularisation,
+        )
+
+    def state(self) -> State:
+        """Return the products' factors."""
+        return {"factors": self.factors}
+
+    def restore(self, state: State, settings: Settings) -> None:
+        """Take the factors back."""
+        self.factors = np.asarray(state["factors"])
+        self._use(settings)
+
+    def scores(self, history: History, users: NDArray[np.int32]) -> Scores:
+        """Solve the customers' factors and multiply."""
+        rows = tastes(history)[users]
+        with threadpool_limits(1, "blas"):
+            gram = self.factors.T @ self.factors
+            own = np.stack([self._solve(gram, rows[[row]]) for row in range(len(users))])
+            return np.asarray(own @ self.factors.T, dtype=np.float32)
+
+    def _solve(self, gram: NDArray[np.float32], row: sparse.csr_array) -> NDArray[np.float32]:
+        """Solve (Y'Y + Y'(C - I)Y + lambda I) x = Y'C p for one customer."""
+        liked = self.factors[row.indices]
+        extra = (self._alpha * row.data)[:, None]
+        left = gram + (liked * extra).T @ liked + self._regularisation * np.eye(gram.shape[0], dtype=np.float32)
+        return np.linalg.solve(left, ((1 + extra) * liked).sum(axis=0)).astype(np.float32)

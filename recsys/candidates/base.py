@@ -1,0 +1,173 @@
+"""The one interface of candidate generators, and the top-k that all share.
+
+A generator is fitted on the history of all customers at a cut and then proposes products to blocks of
+customers. To add one: write a file with a class that has ``name``, ``fit`` and ``scores``, and add it to
+``recsys.candidates.GENERATORS``.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from scipy import sparse
+
+from recsys import columns as c
+from recsys.history import History
+from recsys.settings import Settings
+
+Scores = sparse.csr_array | NDArray[np.float32]
+State = dict[str, sparse.csr_array | NDArray[np.generic]]
+BLOCK = 256  # customers scored at once: memory is bounded by block x products
+
+
+class Generator(Protocol):
+    """Proposes products to customers.
+
+    ``keyed_by_customer`` says whether the fitted state holds rows of customers; such a state is kept with a
+    publication's state and never in a registered model.
+    """
+
+    name: str
+    keyed_by_customer: bool
+
+    def fit(self, history: History, settings: Settings) -> None:
+        """Learn from all customers' history at a cut."""
+
+    def scores(self, history: History, users: NDArray[np.int32]) -> Scores:
+        """Score products for a block of customers.
+
+        Args:
+            history: the history that holds these customers' rows; its columns are those of ``fit``.
+            users: (b,) rows of the history.
+
+        Returns:
+            (b, m) scores; zero in a sparse result, and -inf in a dense one, mean "not proposed".
+        """
+
+    def state(self) -> State:
+        """Return what was fitted, as named matrices."""
+
+    def restore(self, state: State, settings: Settings) -> None:
+        """Take back what ``state`` returned."""
+
+
+@dataclass(frozen=True)
+class Proposals:
+    """Products proposed to customers, by customer and rank.
+
+    Attributes:
+        user_idx: (r,) int32 rows of the history.
+        item_idx: (r,) int32 products.
+        score: (r,) float32, higher is better; comparable within one customer only.
+        rank: (r,) int16 from 1.
+    """
+
+    user_idx: NDArray[np.int32]
+    item_idx: NDArray[np.int32]
+    score: NDArray[np.float32]
+    rank: NDArray[np.int16]
+
+
+def best(scores: NDArray[np.float32], columns: NDArray[np.int32], k: int) -> NDArray[np.intp]:
+    """Return positions of the k highest scores, best first; equal scores in the order of ``columns``."""
+    if len(scores) > k:
+        least = np.partition(scores, len(scores) - k)[len(scores) - k]
+        kept = np.flatnonzero(scores >= least)
+    else:
+        kept = np.arange(len(scores))
+    order = np.lexsort((columns[kept], -scores[kept]))[:k]
+    return kept[order]
+
+
+def propose(
+    generator: Generator, history: History, users: NDArray[np.int32], k: int, *, repeats: bool
+) -> Iterator[Proposals]:
+    """Yield a generator's best k products for each customer, block by block.
+
+    Args:
+        generator: already fitted.
+        history: holds the customers' rows.
+        users: (u,) rows of the history.
+        k: products a customer, at most.
+        repeats: whether products that the customer had an event with may be proposed.
+    """
+    for start in range(0, len(users), BLOCK):
+        block = users[start : start + BLOCK]
+        yield _top(generator.scores(history, block), history, block, k, repeats)
+
+
+def _top(scores: Scores, history: History, users: NDArray[np.int32], k: int, repeats: bool) -> Proposals:
+    chosen: list[tuple[NDArray[np.int32], NDArray[np.float32]]] = []
+    everything = np.arange(history.shape[1], dtype=np.int32)
+    for row, user in enumerate(users):
+        if isinstance(scores, np.ndarray):
+            values, columns = scores[row], everything
+            usable = np.isfinite(values)
+        else:
+            span = slice(scores.indptr[row], scores.indptr[row + 1])
+            values, columns = scores.data[span], scores.indices[span]
+            usable = values > 0
+        if not repeats:
+            seen = history.seen.indices[history.seen.indptr[user] : history.seen.indptr[user + 1]]
+            usable = usable & ~np.isin(columns, seen)
+        values, columns = values[usable], columns[usable]
+        order = best(values, columns, k)
+        chosen.append((columns[order], values[order]))
+    lengths = [len(columns) for columns, _ in chosen]
+    none = np.empty(0, np.int32)
+    return Proposals(
+        user_idx=np.repeat(users, lengths).astype(np.int32),
+        item_idx=history.items[np.concatenate([none, *(columns for columns, _ in chosen)])],
+        score=np.concatenate([none.astype(np.float32), *(values for _, values in chosen)]).astype(np.float32),
+        rank=np.concatenate([none, *(np.arange(1, n + 1) for n in lengths)]).astype(np.int16),
+    )
+
+
+def write_proposals(blocks: Iterable[Proposals], path: Path) -> Path:
+    """Write proposals to Parquet: user_idx, item_idx, score, rank; return the path."""
+    schema = pa.schema(
+        [
+            (c.USER_IDX, pa.int32()),
+            (c.ITEM_IDX, pa.int32()),
+            (c.SCORE, pa.float32()),
+            (c.RANK, pa.int16()),
+        ]
+    )
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        for block in blocks:
+            columns = [block.user_idx, block.item_idx, block.score, block.rank]
+            writer.write_table(pa.table(columns, schema=schema))
+    return path
+
+
+def save_state(state: State, path: Path) -> None:
+    """Write named matrices to one NPZ file."""
+    arrays: dict[str, NDArray[np.generic]] = {}
+    for name, value in state.items():
+        if isinstance(value, np.ndarray):
+            arrays[name] = value
+        else:
+            shape = np.asarray(value.shape)
+            arrays |= {
+                f"{name}.data": value.data,
+                f"{name}.indices": value.indices,
+                f"{name}.indptr": value.indptr,
+                f"{name}.shape": shape,
+            }
+    np.savez(path, **arrays)  # type: ignore[arg-type]
+
+
+def load_state(path: Path) -> State:
+    """Read what ``save_state`` wrote; no pickle is allowed in it."""
+    with np.load(path, allow_pickle=False) as file:
+        arrays = {name: file[name] for name in file.files}
+    state: State = {name: value for name, value in arrays.items() if "." not in name}
+    for name in {name.split(".")[0] for name in arrays if "." in name}:
+        parts = tuple(arrays[f"{name}.{part}"] for part in ("data", "indices", "indptr"))
+        state[name] = sparse.csr_array(parts, shape=tuple(arrays[f"{name}.shape"]))
+    return state

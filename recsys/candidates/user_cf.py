@@ -1,0 +1,40 @@
+"""User-based collaborative filtering: what customers with the same taste buy."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from recsys.candidates.base import Scores, State
+from recsys.candidates.item_cf import tastes
+from recsys.candidates.similarity import cosine_neighbours, pearson_neighbours
+from recsys.history import History
+from recsys.settings import Settings
+
+
+class UserCF:
+    """Scores a product by the tastes of the customer's nearest others: sum over v of sim(u, v) taste(v, i)."""
+
+    name = "user_cf"
+    keyed_by_customer = True
+
+    def fit(self, history: History, settings: Settings) -> None:
+        """Find each customer's neighbours, by cosine or Pearson over products."""
+        chosen = settings.candidates
+        self._tastes = tastes(history)
+        if chosen.similarity == "pearson":
+            self.neighbours = pearson_neighbours(self._tastes, chosen.user_neighbours, chosen.pearson_shrinkage)
+        else:
+            self.neighbours = cosine_neighbours(self._tastes, chosen.user_neighbours, settings.thread_count)
+
+    def scores(self, history: History, users: NDArray[np.int32]) -> Scores:
+        """Sum the neighbours' tastes."""
+        return sparse.csr_array(self.neighbours[users] @ self._tastes)
+
+    def state(self) -> State:
+        """Return what was fitted."""
+        return {"neighbours": self.neighbours, "tastes": self._tastes}
+
+    def restore(self, state: State, settings: Settings) -> None:
+        """Take it back."""
+        self.neighbours = sparse.csr_array(state["neighbours"])
+        self._tastes = sparse.csr_array(state["tastes"])

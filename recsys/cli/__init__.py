@@ -1,0 +1,10 @@
+"""The command line: ``recsys --help``.
+
+Each command reads the clock once, opens the warehouse for as short as it can, and imports what is heavy only
+when it runs, so that help and completion are quick.
+"""
+
+from recsys.cli import chain, doctor, lists, shop
+from recsys.cli.app import app
+
+__all__ = ["app", "chain", "doctor", "lists", "shop"]

@@ -1,0 +1,91 @@
+"""Tables for a person. What comes from the warehouse is printed as it is, never read as markup."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from recsys.ledger import Champion, Decision
+from recsys.publication import CustomerList, PublicationRecord
+from recsys.publication.returning import rollback_target
+
+
+def list_table(shown: CustomerList) -> Table:
+    """Return one customer's list."""
+    table = Table("rank", "title", "category", "reason", "score")
+    table.columns[0].justify = table.columns[-1].justify = "right"
+    for row in shown.rows:
+        _add(table, row.rank, row.title or row.item_id, row.category, row.reason, f"{row.score:.4f}")
+    return table
+
+
+def publication_table(records: list[PublicationRecord]) -> Table:
+    """Return publications, one a row."""
+    table = Table(
+        "publication", "placement", "status", "as of", "version", "customers", "rows", "live", "ended"
+    )
+    for record in records:
+        _add(
+            table,
+            record.publication_id,
+            record.placement,
+            record.status,
+            _time(record.as_of),
+            record.model_version,
+            f"{record.user_count:,}",
+            f"{record.row_count:,}",
+            _time(record.live_at),
+            _time(record.ended_at),
+        )
+    return table
+
+
+def status_table(
+    placements: list[str], champions: Mapping[str, Champion | None], records: list[PublicationRecord]
+) -> Table:
+    """Return what is live on each placement, its champion, and what a rollback would return to."""
+    table = Table("placement", "live", "as of", "customers", "version", "champion", "rollback returns to")
+    for placement in placements:
+        mine = [record for record in records if record.placement == placement]
+        live = next((record for record in mine if record.status == "live"), None)
+        champion = champions.get(placement)
+        target = rollback_target(mine, live.publication_id) if live else None
+        _add(
+            table,
+            placement,
+            live.publication_id if live else "nothing",
+            _time(live.as_of if live else None),
+            f"{live.user_count:,}" if live else None,
+            live.model_version if live else None,
+            f"{champion.model_name} {champion.model_version}" if champion else "none approved",
+            f"{target.publication_id} (version {target.model_version})" if target else "nothing",
+        )
+    return table
+
+
+def decision_table(decisions: list[Decision]) -> Table:
+    """Return decisions, the newest last."""
+    table = Table("decision", "verdict", "model", "version", "by", "channel", "at", "reason")
+    for entry in decisions:
+        _add(
+            table,
+            entry.decision_id,
+            entry.verdict,
+            entry.model_name,
+            entry.model_version,
+            entry.decided_by,
+            entry.channel,
+            _time(entry.decided_at),
+            entry.reason,
+        )
+    return table
+
+
+def _add(table: Table, *cells: Any) -> None:
+    table.add_row(*(Text("" if cell is None else str(cell)) for cell in cells))
+
+
+def _time(moment: datetime | None) -> str:
+    return "" if moment is None else f"{moment:%Y-%m-%d %H:%M}"

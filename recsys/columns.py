@@ -1,0 +1,85 @@
+"""Every table and column name that Python code uses, spelled once.
+
+SQL files spell them out, since they are read as SQL. What is not named here does not pass between rooms.
+"""
+
+from typing import Final
+
+# --- schemas and tables -------------------------------------------------------------------------
+SHOP: Final = "shop"
+PUBLISHED: Final = "recsys"
+
+USERS: Final = "users"
+ITEMS: Final = "items"
+ITEM_VERSIONS: Final = "item_versions"
+EVENTS: Final = "events"
+PROMOTIONS: Final = "promotions"
+CAMPAIGNS: Final = "campaigns"
+COUPONS: Final = "coupons"
+REDEMPTIONS: Final = "redemptions"
+SUPPRESSIONS: Final = "suppressions"
+QUARANTINE: Final = "quarantine"
+CLEANING: Final = "cleaning"
+
+# --- canonical columns --------------------------------------------------------------------------
+USER_ID: Final = "user_id"
+ITEM_ID: Final = "item_id"
+BUCKET: Final = "bucket"
+CREATED_AT: Final = "created_at"
+IS_PERSONALISED: Final = "is_personalised"
+ATTRIBUTES: Final = "attributes"
+TITLE: Final = "title"
+CATEGORY: Final = "category"
+BRAND: Final = "brand"
+PRICE: Final = "price"
+AVAILABLE: Final = "available"
+RECOMMENDABLE: Final = "recommendable"
+EVENT_ID: Final = "event_id"
+EVENT_TYPE: Final = "event_type"
+OCCURRED_AT: Final = "occurred_at"
+RECORDED_AT: Final = "recorded_at"
+QUANTITY: Final = "quantity"
+VALUE: Final = "value"
+BASKET_ID: Final = "basket_id"
+KNOWN_AT: Final = "known_at"
+
+EVENT_TYPES: Final = (
+    "view",
+    "cart",
+    "purchase",
+    "return",
+    "rating",
+    "review",
+    "search",
+    "impression",
+    "click",
+    "dismiss",
+)
+PURCHASE: Final = "purchase"
+RETURN: Final = "return"
+
+# --- inside a run -------------------------------------------------------------------------------
+USER_IDX: Final = "user_idx"  # dense int32 within one snapshot, ordered by (bucket, user_id)
+ITEM_IDX: Final = "item_idx"  # dense int32 within one snapshot, ordered by item_id
+CUT_ID: Final = "cut_id"
+SUBJECT_ID: Final = "subject_id"
+CUT_AT: Final = "cut_at"
+PLACEMENT: Final = "placement"
+GENERATOR: Final = "generator"
+SCORE: Final = "score"
+RANK: Final = "rank"
+LABEL: Final = "label"
+
+# --- published ----------------------------------------------------------------------------------
+PUBLICATION_ID: Final = "publication_id"
+SOURCE: Final = "source"
+REASON: Final = "reason"
+MODEL_NAME: Final = "model_name"
+MODEL_VERSION: Final = "model_version"
+AS_OF: Final = "as_of"
+STATUS: Final = "status"
+
+DEFAULT_SUBJECT: Final = "*"  # the list for visitors and customers whom a publication did not know
+SEGMENT_PREFIX: Final = "segment:"  # subject of the default list of one segment
+
+BUCKETS: Final = 4096

@@ -1,0 +1,71 @@
+"""The engine that features and snapshots are computed with: DuckDB in this process, over Parquet.
+
+It never opens the warehouse. Results don't depend on the number of threads: every result that is
+kept has an explicit order, and sums of floats are done in decimals.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from recsys.settings import Settings
+
+ROWS_PER_GROUP = 122_880
+
+
+@contextmanager
+def engine(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open an in-process DuckDB with the settings' threads and memory; it spills below home."""
+    spill = settings.resolved_home / "tmp" / f"duckdb-{os.getpid()}"
+    connection = duckdb.connect(
+        config={
+            "threads": settings.thread_count,
+            "memory_limit": f"{settings.memory_limit_gb}GiB",
+            "temp_directory": str(spill),
+        }
+    )
+    try:
+        connection.execute("set timezone = 'UTC'")
+        connection.execute("set enable_progress_bar = false")
+        yield connection
+    finally:
+        connection.close()
+
+
+def write_parquet(
+    connection: duckdb.DuckDBPyConnection,
+    query: str,
+    path: Path,
+    parameters: dict[str, object] | None = None,
+) -> int:
+    """Write an ordered query's rows to one Parquet file whose bytes depend on the rows alone.
+
+    Returns:
+        The number of rows.
+    """
+    reader = connection.sql(query, params=parameters or {}).to_arrow_reader(ROWS_PER_GROUP)
+    return write_batches(reader, path)
+
+
+def write_batches(reader: pa.RecordBatchReader, path: Path) -> int:
+    """Write a stream of batches to Parquet in row groups of a fixed size; return the number of rows."""
+    rows, held, pending = 0, 0, []
+    with pq.ParquetWriter(path, reader.schema, compression="zstd") as writer:
+        for batch in reader:
+            rows += batch.num_rows
+            pending.append(batch)
+            held += batch.num_rows
+            if held >= ROWS_PER_GROUP:
+                table = pa.Table.from_batches(pending, reader.schema).combine_chunks()
+                full = held - held % ROWS_PER_GROUP
+                writer.write_table(table.slice(0, full), row_group_size=ROWS_PER_GROUP)
+                pending = table.slice(full).to_batches()
+                held -= full
+        if held or not rows:
+            writer.write_table(pa.Table.from_batches(pending, reader.schema), row_group_size=ROWS_PER_GROUP)
+    return rows

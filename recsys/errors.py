@@ -1,0 +1,49 @@
+"""The exceptions of the platform: one small tree, so that a caller can catch by kind.
+
+Every message names the bad value, says why it is bad and what to do instead. Entry points print the
+message of a ``RecsysError`` without a trace; anything else is a defect and keeps its trace.
+"""
+
+
+class RecsysError(Exception):
+    """Anything the platform reports to a person on purpose."""
+
+
+class SettingsError(RecsysError):
+    """A setting, parameter or argument that can't be used (bad value, unknown placement, bad date)."""
+
+
+class SourceError(RecsysError):
+    """A shop's raw data that can't be mapped: missing file, missing column, text where a number belongs."""
+
+
+class ContractError(RecsysError):
+    """Canonical rows that break a rule in a way quarantine can't contain (empty table, missing column)."""
+
+
+class NotFoundError(RecsysError):
+    """Something asked for by name that isn't there (customer, publication, snapshot, model version)."""
+
+
+class WarehouseError(RecsysError):
+    """The warehouse can't be reached, or refused a statement."""
+
+
+class WarehouseBusyError(WarehouseError):
+    """Another process holds the embedded warehouse; the message names it."""
+
+
+class AuditError(RecsysError):
+    """A staged publication failed its audit; it stays out of sight and the old one stays live."""
+
+
+class ConflictError(RecsysError):
+    """Somebody else changed what is live meanwhile: the compare-and-set did not match."""
+
+
+class RegistryError(RecsysError):
+    """MLflow can't be reached, or a registered model isn't what it should be."""
+
+
+class StackError(RecsysError):
+    """The local Airflow or MLflow did not start, or stopped: port taken, disk full, killed process."""

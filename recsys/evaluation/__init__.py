@@ -1,0 +1,1 @@
+"""Evaluation: metrics, significance, the models side by side, and the report."""

@@ -1,0 +1,82 @@
+"""What is live, measured against what customers bought afterwards."""
+
+from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from recsys import columns as c
+from recsys.assets import read_sql
+from recsys.compute import engine
+from recsys.cuts import lay_cut
+from recsys.errors import NotFoundError
+from recsys.evaluation.metrics import hit_matrix, per_customer
+from recsys.evaluation.models import K, read_truth
+from recsys.history import eligible_items
+from recsys.lists import Lists
+from recsys.ranking import write_truth
+from recsys.settings import Settings
+from recsys.snapshot import Snapshot
+from recsys.warehouse import Warehouse
+
+
+def measure(warehouse: Warehouse, settings: Settings, later: Snapshot, placement: str) -> dict[str, Any]:
+    """Measure the live lists of a placement by what a later snapshot knows.
+
+    Args:
+        warehouse: holds the lists.
+        settings: give the horizon and what counts as relevant.
+        later: a snapshot taken after the publication's ``as_of``.
+        placement: whose lists.
+
+    Returns:
+        The publication's id and ``as_of``, the window, whether the window has ended, the customers measured,
+        every metric's mean, and NDCG without the rule that a product was bought often enough before.
+
+    Raises:
+        NotFoundError: if nothing is live, or nothing is known after it.
+    """
+    with warehouse.read_arrow(read_sql("publication", "measured_lists.sql"), {"placement": placement}) as reader:
+        live = reader.read_all()
+    if not live.num_rows:
+        raise NotFoundError(f"Nothing is live in {placement!r} yet; publish first, for example with 'recsys run'.")
+    as_of, publication_id = live["as_of"][0].as_py(), live["publication_id"][0].as_py()
+    if later.as_of <= as_of:
+        raise NotFoundError(
+            f"{publication_id} is as of {as_of}, and the warehouse knows nothing after it: load newer events "
+            "(for the demo: 'recsys load completejourney' without --until), then measure again."
+        )
+    repeats = settings.placement(placement).repeats
+    with engine(settings) as connection, TemporaryDirectory() as work:
+        later.attach(connection)
+        connection.register("live", live)
+        lists = _as_lists(
+            connection.execute(
+                "select users.user_idx, items.item_idx, live.rank from live "
+                "inner join users using (user_id) inner join items using (item_id)"
+            ).fetchnumpy()
+        )
+        lay_cut(connection, as_of)
+        items, _ = eligible_items(connection, settings, as_of)
+        path = Path(work) / "truth.parquet"
+        write_truth(connection, settings, items, path)
+        truth = read_truth(path, repeats=repeats)
+        wider = read_truth(path, repeats=repeats, eligible_only=False)
+    end = as_of + timedelta(days=settings.ranker.horizon_days)
+    values = per_customer(hit_matrix(truth, lists.user_idx, lists.item_idx, lists.rank, K), truth.relevant)
+    loose = per_customer(hit_matrix(wider, lists.user_idx, lists.item_idx, lists.rank, K), wider.relevant)
+    return {
+        c.PUBLICATION_ID: publication_id,
+        c.PLACEMENT: placement,
+        c.MODEL_VERSION: live[c.MODEL_VERSION][0].as_py(),
+        c.AS_OF: as_of.isoformat(),
+        "window_to": end.isoformat(),
+        "window_complete": later.as_of >= end,
+        "customers": len(truth.users),
+        "metrics": {f"{name}@{K}": float(value.mean()) for name, value in values.items()},
+        "ndcg_without_rule_of_ten": float(loose["ndcg"].mean()),
+    }
+
+
+def _as_lists(rows: dict[str, Any]) -> Lists:
+    return Lists(*(rows[name].astype("int32") for name in (c.USER_IDX, c.ITEM_IDX, c.RANK)))

@@ -1,0 +1,64 @@
+"""Runs the feature SQL at one cut."""
+
+import re
+from pathlib import Path
+
+import duckdb
+
+from recsys.artifacts import file_hash
+from recsys.assets import read_sql, sql_path
+from recsys.compute import write_parquet
+
+# Each feature table with the columns that it joins on, after cut_id.
+TABLES: dict[str, tuple[str, ...]] = {
+    "user": ("user_idx",),
+    "item": ("item_idx",),
+    "user_item": ("user_idx", "item_idx"),
+    "user_category": ("user_idx", "category_no"),
+    "user_family": ("user_idx", "family_no"),
+    "user_brand": ("user_idx", "brand_no"),
+}
+ITEM_SIDE = ("item",)
+_MEANING = re.compile(r"^-- (\w+): (.+)$", re.MULTILINE)
+
+
+def compute_tables(
+    connection: duckdb.DuckDBPyConnection, folder: Path, names: tuple[str, ...] = tuple(TABLES)
+) -> dict[str, int]:
+    """Compute feature tables from ``purchases`` and write each to Parquet, in the order of its keys.
+
+    Args:
+        connection: has ``items``, and ``purchases`` of the cut (see ``recsys.cuts.lay_cut``).
+        folder: where ``<table>.parquet`` goes.
+        names: the tables to compute.
+
+    Returns:
+        Rows by table.
+    """
+    make_item_groups(connection)
+    rows = {}
+    for name in names:
+        order = ", ".join(("cut_id", *TABLES[name]))
+        query = f"select * from ({read_sql('features', f'{name}.sql')}) order by {order}"
+        rows[name] = write_parquet(connection, query, folder / f"{name}.parquet")
+    return rows
+
+
+def make_item_groups(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the table of each product's category, family and brand numbers."""
+    connection.execute(f"create or replace temp table item_groups as {read_sql('features', 'item_groups.sql')}")
+
+
+def feature_meanings() -> dict[str, str]:
+    """Return each feature of the SQL files with its line of meaning, in the order of the tables."""
+    meanings: dict[str, str] = {}
+    for name in TABLES:
+        found = dict(_MEANING.findall(read_sql("features", f"{name}.sql")))
+        found.pop("grain")
+        meanings |= found
+    return meanings
+
+
+def features_hash() -> str:
+    """Return the hash of the feature SQL: part of what a model version is."""
+    return file_hash(*sorted(sql_path("features").glob("*.sql")))[:16]

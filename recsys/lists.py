@@ -1,0 +1,53 @@
+"""Ranked lists of products, a list a customer."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from recsys import columns as c
+
+
+def rank_within(
+    user_idx: NDArray[np.integer], item_idx: NDArray[np.integer], scores: NDArray[np.floating], k: int
+) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
+    """Rank rows by score within each customer (equal scores: the lower item_idx) and keep k.
+
+    Returns:
+        Positions of the kept rows, by customer and rank, and their ranks from 1.
+    """
+    order = np.lexsort((item_idx, -scores, user_idx))
+    users = user_idx[order]
+    first = np.searchsorted(users, users)
+    rank = (np.arange(len(users)) - first + 1).astype(np.int32)
+    kept = rank <= k
+    return order[kept], rank[kept]
+
+
+@dataclass(frozen=True)
+class Lists:
+    """Lists of one model: (r,) customer, product and rank from 1."""
+
+    user_idx: NDArray[np.int32]
+    item_idx: NDArray[np.int32]
+    rank: NDArray[np.int32]
+
+    @classmethod
+    def ranked(
+        cls,
+        user_idx: NDArray[np.integer],
+        item_idx: NDArray[np.integer],
+        scores: NDArray[np.floating],
+        k: int,
+    ) -> "Lists":
+        """Rank by score within each customer and keep k."""
+        order, rank = rank_within(user_idx, item_idx, scores, k)
+        return cls(user_idx[order].astype(np.int32), item_idx[order].astype(np.int32), rank)
+
+    @classmethod
+    def read(cls, path: Path, k: int) -> "Lists":
+        """Read a generator's proposals and keep k."""
+        table = pq.read_table(path, columns=[c.USER_IDX, c.ITEM_IDX, c.RANK], filters=[(c.RANK, "<=", k)])
+        return cls(*(table[name].to_numpy().astype(np.int32) for name in (c.USER_IDX, c.ITEM_IDX, c.RANK)))

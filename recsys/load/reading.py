@@ -1,0 +1,141 @@
+"""Reads a source's raw files, typed, with a DuckDB in this process; unreadable rows are set aside.
+
+The files never touch the warehouse here: a file that can't be used stops the load before anything is written.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import duckdb
+import pyarrow as pa
+
+from recsys.buckets import bucket_sql
+from recsys.errors import SourceError
+from recsys.load.relations import define
+from recsys.load.source import Source
+from recsys.load.statements import statement
+from recsys.settings import Settings
+
+BATCH_ROWS: Final = 200_000
+REJECTED: Final = "recsys_rejected"
+_CHOSEN: Final = "recsys_chosen_customers"
+# The warehouse's DuckDB and this one are open together: this one takes the smaller part.
+_MEMORY_SHARE: Final = 0.35
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which rows are wanted: known before ``until``, of the first ``customers`` by a stable hash."""
+
+    until: datetime | None
+    customers: int | None
+    promotions: bool
+
+
+class RawReader:
+    """The raw tables of a source as relations of one DuckDB; made by :func:`open_raw`."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, source: Source, selection: Selection) -> None:
+        self._connection = connection
+        self._source = source
+        self._selection = selection
+        self.tables = {
+            name: table for name, table in source.file.tables.items() if table.group is None or selection.promotions
+        }
+
+    @contextmanager
+    def rows(self, name: str) -> Iterator[tuple[int, pa.RecordBatchReader]]:
+        """Give the wanted rows of a raw table: how many, and a reader of them.
+
+        Raises:
+            SourceError: if the files turn out to be damaged.
+        """
+        with _reported(name):
+            wanted = self._connection.sql(self._wanted(name))
+            [(count,)] = wanted.count("*").fetchall()
+            reader = wanted.to_arrow_reader(BATCH_ROWS)
+            try:
+                yield int(count), reader
+            finally:
+                reader.close()
+
+    def rejected(self) -> pa.Table:
+        """Return the rows that could not be read: columns source_table, row (JSON), rule."""
+        return self._connection.table(REJECTED).order("all").to_arrow_table()
+
+    def _wanted(self, name: str) -> str:
+        table = self.tables[name]
+        columns = ", ".join(f'"{column}"' for column in table.columns)
+        conditions = ["true"]
+        if self._selection.until is not None and table.known_at is not None:
+            conditions.append(f"({table.known_at}) < timestamp '{self._selection.until.isoformat(' ')}'")
+        if self._selection.customers is not None and table.customer is not None:
+            conditions.append(f'cast("{table.customer}" as varchar) in (from {_CHOSEN})')
+        return statement("raw_rows", columns=columns, table=f'"{name}"', conditions=" and ".join(conditions))
+
+    def prepare(self, data: dict[str, list[Path]], settings: Settings) -> None:
+        """Make every raw table a relation, and choose the customers."""
+        self._connection.execute(f"set timezone = '{self._source.file.time_zone}'")
+        self._connection.execute(f'create table {REJECTED} (source_table text, "row" text, rule text)')
+        for name in self.tables:
+            with _reported(name):
+                define(self._connection, self._source, name, data[name])
+        if self._selection.customers is not None:
+            self._choose_customers(settings)
+
+    def _choose_customers(self, settings: Settings) -> None:
+        chosen = self._source.file.customers
+        if chosen is None:
+            raise SourceError(
+                f"The source {self._source.name!r} doesn't say where its customers are: add [customers] with "
+                "table and column to its source.toml, or load without --customers."
+            )
+        self._connection.execute(
+            statement(
+                "choose_customers",
+                chosen=_CHOSEN,
+                table=f'"{chosen.table}"',
+                column=f'"{chosen.column}"',
+                bucket=bucket_sql(settings.namespace, "id"),
+                count=str(self._selection.customers),
+            )
+        )
+
+
+@contextmanager
+def open_raw(
+    settings: Settings, source: Source, selection: Selection, data: dict[str, list[Path]]
+) -> Iterator[RawReader]:
+    """Open the raw files of a source.
+
+    Args:
+        settings: threads and memory.
+        source: what to read.
+        selection: which rows are wanted.
+        data: the files of each raw table, from :func:`recsys.load.files.locate`.
+
+    Raises:
+        SourceError: if a file is missing, damaged, lacks a column, or has too many unreadable rows.
+    """
+    config: dict[str, Any] = {
+        "threads": settings.thread_count,
+        "memory_limit": f"{max(256, int(settings.memory_limit_gb * 1024 * _MEMORY_SHARE))}MiB",
+        "temp_directory": str(settings.resolved_home / "load.tmp"),
+    }
+    with duckdb.connect(":memory:", config=config) as connection:
+        reader = RawReader(connection, source, selection)
+        reader.prepare(data, settings)
+        yield reader
+
+
+@contextmanager
+def _reported(table: str) -> Iterator[None]:
+    try:
+        yield
+    except duckdb.Error as error:
+        said = " ".join(str(error).split())[:400]
+        raise SourceError(f"The raw table {table!r} can't be read: {said}") from error

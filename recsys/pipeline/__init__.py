@@ -1,0 +1,35 @@
+"""The stages: plain functions from settings and URIs to URIs, called by the command line and by the DAGs.
+
+Each takes ``settings`` and JSON-able keywords and returns a small JSON-able dict. A stage that is run twice
+for the same inputs gives the same output; ``reused`` says that nothing had to be done.
+"""
+
+from recsys.pipeline.chain import evaluate_only, run_chain
+from recsys.pipeline.deciding import apply_gate, promote, register_models
+from recsys.pipeline.serving import fit_state, measure_published, publish_lists, score_shard
+from recsys.pipeline.training import (
+    build_features,
+    build_ranking_set,
+    evaluate_models,
+    generate_candidates,
+    take_snapshot,
+    train_rankers,
+)
+
+__all__ = [
+    "apply_gate",
+    "build_features",
+    "build_ranking_set",
+    "evaluate_models",
+    "evaluate_only",
+    "fit_state",
+    "generate_candidates",
+    "measure_published",
+    "promote",
+    "publish_lists",
+    "register_models",
+    "run_chain",
+    "score_shard",
+    "take_snapshot",
+    "train_rankers",
+]

@@ -1,0 +1,109 @@
+"""The whole chain in one process, as ``recsys run`` calls it."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from recsys.pipeline import deciding, serving, training
+from recsys.settings import Settings
+
+Result = dict[str, Any]
+Progress = Callable[[str, Mapping[str, Any] | None], None]
+
+
+def evaluate_only(
+    settings: Settings, *, as_of: str, placements: list[str], now: datetime, progress: Progress
+) -> Result:
+    """Train and measure every model; register and publish nothing.
+
+    Args:
+        settings: in force.
+        as_of: ``latest``, a date or a time.
+        placements: which.
+        now: the clock, read by the caller.
+        progress: called with a stage's name and None when it begins, and with its result when it ends.
+
+    Returns:
+        The results of the stages by name, and ``metrics`` by placement and model.
+    """
+    stage = _Stages(settings, progress)
+    taken = stage("snapshot", training.take_snapshot, as_of=as_of, now=now)
+    snapshot = taken["snapshot"]
+    features = stage("features", training.build_features, snapshot=snapshot)
+    candidates = [
+        stage(f"candidates {name}", training.generate_candidates, snapshot=snapshot, generator=name)
+        for name in settings.candidates.generators
+    ]
+    ranking_set = stage(
+        "ranking set",
+        training.build_ranking_set,
+        snapshot=snapshot,
+        features=features["features"],
+        candidates=[one["candidates"] for one in candidates],
+        placements=placements,
+    )["ranking_set"]
+    rankers = stage("ranker", training.train_rankers, ranking_set=ranking_set)["rankers"]
+    evaluation = stage(
+        "evaluation", training.evaluate_models, snapshot=snapshot, ranking_set=ranking_set, rankers=rankers
+    )
+    return {
+        "snapshot": snapshot,
+        "as_of": taken["as_of"],
+        "rankers": rankers,
+        "evaluation": evaluation["evaluation"],
+        "metrics": evaluation["metrics"],
+    }
+
+
+def run_chain(
+    settings: Settings, *, as_of: str, placements: list[str], now: datetime, progress: Progress
+) -> Result:
+    """Train, decide, score and publish.
+
+    Returns:
+        ``published`` (a row a placement), ``waiting`` (versions that need a person) and ``metrics``.
+    """
+    stage = _Stages(settings, progress)
+    trained = evaluate_only(settings, as_of=as_of, placements=placements, now=now, progress=progress)
+    run_name = f"recsys run as of {trained['as_of']}"
+    versions = stage(
+        "registration",
+        deciding.register_models,
+        snapshot=trained["snapshot"],
+        rankers=trained["rankers"],
+        evaluation=trained["evaluation"],
+        run_name=run_name,
+    )["versions"]
+    verdicts = stage("gate", deciding.apply_gate, evaluation=trained["evaluation"], versions=versions)["verdicts"]
+    decided = stage("promotion", deciding.promote, verdicts=verdicts, now=now, channel="cli")
+    fitted = stage("state", serving.fit_state, snapshot=trained["snapshot"], placements=placements)
+    lists = [
+        stage(f"scoring {shard['bucket_from']}", serving.score_shard, state=fitted["state"], **shard)["lists"]
+        for shard in fitted["shards"]
+    ]
+    published = [
+        stage(
+            f"publication {placement}",
+            serving.publish_lists,
+            state=fitted["state"],
+            lists=lists,
+            placement=placement,
+            run_id=run_name,
+            now=now,
+        )
+        for placement in fitted["placements"]
+    ]
+    return {"published": published, "waiting": decided["waiting"], "metrics": trained["metrics"]}
+
+
+class _Stages:
+    """Calls stages and tells the progress."""
+
+    def __init__(self, settings: Settings, progress: Progress) -> None:
+        self._settings, self._progress = settings, progress
+
+    def __call__(self, name: str, stage: Callable[..., Result], **arguments: Any) -> Result:
+        self._progress(name, None)
+        result = stage(self._settings, **arguments)
+        self._progress(name, result)
+        return result

@@ -1,0 +1,142 @@
+"""The serving stages: the champions' recipes on a fresh snapshot, every customer's list, publication."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from recsys import columns as c
+from recsys import ledger, publication, registry, scoring
+from recsys.artifacts import ArtifactStore, fingerprint, local_path
+from recsys.evaluation import published
+from recsys.pipeline.training import take_snapshot
+from recsys.ranking import Ranker
+from recsys.scoring.recipe import Recipe
+from recsys.scoring.shard import Scorer, Shard
+from recsys.scoring.state import FittedState
+from recsys.settings import Settings
+from recsys.snapshot import Snapshot
+from recsys.warehouse import open_warehouse
+
+Result = dict[str, Any]
+PLAN = "plan.json"
+
+
+def fit_state(settings: Settings, *, snapshot: str, placements: list[str]) -> Result:
+    """Fit the champions' recipes to a snapshot, and plan the shards. A placement without one is left out."""
+    source = Snapshot.open(snapshot)
+    for placement in placements:
+        settings.placement(placement)
+    with open_warehouse(settings, purpose="read the champions") as warehouse:
+        champions = {name: ledger.champion(warehouse, name) for name in placements}
+    plan: dict[str, Any] = {"snapshot": source.uri, "placements": {}}
+    reused = True
+    for placement, champion in champions.items():
+        if champion is None:
+            continue
+        bundle = registry.download_bundle(settings, champion.model_name, champion.model_version)
+        recipe = Recipe.load(bundle)
+        state = scoring.fit_state(recipe.apply(settings), source, recipe.state_key)
+        reused = reused and state.reused
+        plan["placements"][placement] = {
+            "bundle": bundle.as_uri(),
+            "state": state.uri,
+            c.MODEL_NAME: champion.model_name,
+            c.MODEL_VERSION: champion.model_version,
+        }
+
+    def build(folder: Path) -> dict[str, Any]:
+        (folder / PLAN).write_text(json.dumps(plan, indent=1), encoding="utf-8")
+        return {"placements": sorted(plan["placements"])}
+
+    chosen = {
+        name: (found["state"].rsplit("/", 1)[1], found[c.MODEL_NAME], found[c.MODEL_VERSION])
+        for name, found in plan["placements"].items()
+    }
+    shown = (settings.publication.items, settings.publication.spare)
+    made = ArtifactStore(settings.resolved_home).make("plans", fingerprint(chosen, shown), build)
+    shards = [
+        {"bucket_from": s.bucket_from, "bucket_to": s.bucket_to} for s in scoring.plan_shards(settings.shards)
+    ]
+    return {
+        "state": made.uri,
+        "placements": [name for name in placements if name in plan["placements"]],
+        "shards": shards if plan["placements"] else [],
+        "reused": reused,
+    }
+
+
+def score_shard(settings: Settings, *, state: str, bucket_from: int, bucket_to: int) -> Result:
+    """Score the customers of one range of buckets for every placement of a plan."""
+    plan = _Plan.read(state)
+
+    def build(folder: Path) -> dict[str, Any]:
+        scorers = [plan.scorer(settings, name) for name in plan.placements]
+        return scoring.score_shard(plan.snapshot, Shard(bucket_from, bucket_to), scorers, folder)
+
+    store = ArtifactStore(settings.resolved_home)
+    name = f"{local_path(state).name}-{bucket_from:04d}-{bucket_to:04d}"
+    made = store.make("lists", name, build)
+    return {"lists": made.uri, "rows": sum(made.facts.values()), "reused": made.reused}
+
+
+def publish_lists(
+    settings: Settings, *, state: str, lists: list[str], placement: str, run_id: str, now: datetime
+) -> Result:
+    """Stage, audit and put one placement's lists live, and write the live files for readers outside."""
+    plan = _Plan.read(state)
+    chosen = plan.placements[placement]
+    fitted = FittedState(local_path(chosen["state"]))
+    new = publication.NewPublication(
+        publication_id=f"{placement}-{local_path(state).name}",
+        placement=placement,
+        as_of=fitted.as_of,
+        model_name=chosen[c.MODEL_NAME],
+        model_version=chosen[c.MODEL_VERSION],
+        state_id=fitted.folder.name,
+        run_id=run_id,
+        snapshot_id=fitted.about["snapshot_id"],
+        code_commit=registry.code_state().commit,
+        lists=(*(local_path(uri) / f"{placement}.parquet" for uri in lists), fitted.folder / "defaults.parquet"),
+        expected_customers=fitted.about["expected_customers"],
+        known_items=fitted.folder / "catalogue.parquet",
+    )
+    with open_warehouse(settings, purpose=f"publish {placement}") as warehouse:
+        record = publication.publish(warehouse, settings, new, now=now)
+        publication.export_live(warehouse, settings)
+    return {
+        c.PUBLICATION_ID: record.publication_id,
+        c.PLACEMENT: placement,
+        c.STATUS: record.status,
+        "customers": record.user_count,
+        "rows": record.row_count,
+        "skipped": record.is_skipped,
+    }
+
+
+def measure_published(settings: Settings, *, placement: str, now: datetime) -> Result:
+    """Measure what is live against what customers bought afterwards, as far as the warehouse knows."""
+    settings.placement(placement)
+    taken = take_snapshot(settings, as_of="latest", now=now)
+    with open_warehouse(settings, purpose="measure what is live") as warehouse:
+        return published.measure(warehouse, settings, Snapshot.open(taken["snapshot"]), placement)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Which champion scores which placement, on which snapshot."""
+
+    snapshot: Snapshot
+    placements: dict[str, dict[str, str]]
+
+    @classmethod
+    def read(cls, uri: str) -> "_Plan":
+        raw = json.loads((local_path(uri) / PLAN).read_text(encoding="utf-8"))
+        return cls(Snapshot.open(raw["snapshot"]), raw["placements"])
+
+    def scorer(self, settings: Settings, placement: str) -> Scorer:
+        chosen = self.placements[placement]
+        bundle = local_path(chosen["bundle"])
+        applied = Recipe.load(bundle).apply(settings)
+        return Scorer(applied, placement, Ranker.load(bundle), FittedState(local_path(chosen["state"])))

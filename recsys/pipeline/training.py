@@ -1,0 +1,241 @@
+"""The training stages: from a snapshot to rankers and their evaluation."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from recsys import __version__
+from recsys import snapshot as snapshots
+from recsys.artifacts import Artifact, ArtifactStore, fingerprint, local_path
+from recsys.candidates import make_generator, propose
+from recsys.candidates.base import write_proposals
+from recsys.compute import engine
+from recsys.cuts import CutPlan, cut_name, lay_cut, plan_cuts
+from recsys.evaluation.examples import collect_examples
+from recsys.evaluation.holdout import HOLDOUT, evaluate_placement
+from recsys.evaluation.report import write_report
+from recsys.features import compute_tables, features_hash
+from recsys.features.tables import ITEM_SIDE, TABLES
+from recsys.history import read_history
+from recsys.ranking import RankingSet, train_ranker, write_ranking_rows, write_truth
+from recsys.ranking.ranker import save_importance
+from recsys.ranking.ranking_set import attach_features, sample_customers
+from recsys.settings import Settings
+from recsys.snapshot import Snapshot
+
+Result = dict[str, Any]
+VARIANTS = {True: "repeats", False: "novel"}
+
+
+def take_snapshot(settings: Settings, *, as_of: str, now: datetime) -> Result:
+    """Extract what the warehouse held as of a moment (``latest``, a date or a time)."""
+    artifact = snapshots.take_snapshot(settings, as_of=as_of, now=now)
+    taken = Snapshot.open(artifact.uri)
+    return {
+        "snapshot": taken.uri,
+        "snapshot_id": taken.snapshot_id,
+        "as_of": taken.as_of.isoformat(),
+        "rows": taken.manifest["rows"],
+        "rejected": sum(taken.manifest["rejected"].values()),
+        "reused": artifact.reused,
+    }
+
+
+def cuts_of(settings: Settings, snapshot: Snapshot) -> CutPlan:
+    """Return the cuts of a training on a snapshot."""
+    return plan_cuts(settings, snapshot.as_of, snapshot.first_event)
+
+
+def build_features(settings: Settings, *, snapshot: str) -> Result:
+    """Compute features, and what was bought afterwards, at every cut of a training."""
+    source = Snapshot.open(snapshot)
+    plan = cuts_of(settings, source)
+    customers = sample_customers(source.user_count, settings)
+
+    def build(folder: Path) -> dict[str, Any]:
+        for cut in plan.all:
+            at = folder / cut_name(cut)
+            at.mkdir()
+            with engine(settings) as connection:
+                source.attach(connection)
+                lay_cut(connection, cut)
+                history = read_history(connection, settings, cut, source.user_count)
+                compute_tables(connection, at, ITEM_SIDE)
+                lay_cut(connection, cut, customers)
+                compute_tables(connection, at, tuple(name for name in TABLES if name not in ITEM_SIDE))
+                write_truth(connection, settings, history.items, at / "truth.parquet")
+                np.save(at / "eligible.npy", history.items)
+        return {"cuts": len(plan.all)}
+
+    name = _name(source, settings.candidates.half_life_days, settings)
+    made = _store(settings).make("features", name, build)
+    return {"features": made.uri, "cuts": len(plan.all), "reused": made.reused}
+
+
+def generate_candidates(settings: Settings, *, snapshot: str, generator: str) -> Result:
+    """Let one generator propose products to the ranking set's customers at every cut of a training."""
+    source = Snapshot.open(snapshot)
+    plan = cuts_of(settings, source)
+    customers = sample_customers(source.user_count, settings)
+    keep = settings.candidates.per_generator
+    make_generator(generator)  # an unknown name is told before the work begins
+
+    def build(folder: Path) -> dict[str, Any]:
+        for cut in plan.all:
+            at = folder / cut_name(cut)
+            at.mkdir()
+            with engine(settings) as connection:
+                source.attach(connection)
+                lay_cut(connection, cut)
+                history = read_history(connection, settings, cut, source.user_count)
+            fitted = make_generator(generator)
+            fitted.fit(history, settings)
+            for repeats, variant in VARIANTS.items():
+                blocks = propose(fitted, history, customers, keep, repeats=repeats)
+                write_proposals(blocks, at / f"{variant}.parquet")
+        return {"generator": generator}
+
+    name = _name(source, generator, settings.candidates.model_dump(mode="json"), settings)
+    made = _store(settings).make("candidates", f"{generator}-{name}", build)
+    return {"candidates": made.uri, "generator": generator, "reused": made.reused}
+
+
+def build_ranking_set(
+    settings: Settings, *, snapshot: str, features: str, candidates: list[str], placements: list[str]
+) -> Result:
+    """Fuse the candidates, join features and labels: the rows that rankers learn from and are measured on."""
+    source = Snapshot.open(snapshot)
+    plan = cuts_of(settings, source)
+    tables = local_path(features)
+    proposals = {_facts(uri)["generator"]: local_path(uri) for uri in candidates}
+    generators = tuple(name for name in settings.candidates.generators if name in proposals)
+    rules = {name: settings.placement(name) for name in placements}
+
+    def build(folder: Path) -> dict[str, Any]:
+        rows = 0
+        for cut in plan.all:
+            at = tables / cut_name(cut)
+            with engine(settings) as connection:
+                source.attach(connection)
+                attach_features(connection, dict.fromkeys(TABLES, at))
+                connection.from_parquet(str(at / "truth.parquet")).create_view("truth")
+                for placement, rule in rules.items():
+                    (folder / placement).mkdir(exist_ok=True)
+                    variant = f"{VARIANTS[rule.repeats]}.parquet"
+                    files = {name: path / cut_name(cut) / variant for name, path in proposals.items()}
+                    purposes: dict[str, int | None] = {cut_name(cut): settings.ranker.negatives}
+                    if cut == plan.holdout:
+                        purposes[HOLDOUT] = None
+                    for purpose, negatives in purposes.items():
+                        rows += write_ranking_rows(
+                            connection,
+                            rule,
+                            files,
+                            generators,
+                            folder / placement / f"{purpose}.parquet",
+                            negatives=negatives,
+                            seed=settings.seed,
+                        )
+        return {
+            "rows": rows,
+            "snapshot": snapshot,
+            "features": features,
+            "candidates": {name: path.as_uri() for name, path in proposals.items()},
+            "placements": placements,
+            "generators": generators,
+        }
+
+    described = {name: rule.model_dump(mode="json") for name, rule in rules.items()}
+    name = _name(source, features, sorted(candidates), described, settings.ranker.negatives, settings)
+    made = _store(settings).make("ranking_sets", name, build)
+    return {"ranking_set": made.uri, "rows": made.facts["rows"], "reused": made.reused}
+
+
+def train_rankers(settings: Settings, *, ranking_set: str) -> Result:
+    """Train the evaluation twin and the release of every placement in the ranking set."""
+    facts = _facts(ranking_set)
+    source = Snapshot.open(facts["snapshot"])
+    plan = cuts_of(settings, source)
+    rows = local_path(ranking_set)
+
+    def build(folder: Path) -> dict[str, Any]:
+        for placement in facts["placements"]:
+            for kind, cuts in (("twin", plan.twin), ("release", plan.release)):
+                files = [rows / placement / f"{cut_name(cut)}.parquet" for cut in cuts]
+                learned = train_ranker(RankingSet.read(files), settings)
+                target = folder / placement / kind
+                target.mkdir(parents=True)
+                learned.save(target)
+                save_importance(learned, target / "importance.json")
+        return {"ranking_set": ranking_set, "placements": facts["placements"]}
+
+    name = fingerprint(rows.name, settings.ranker.model_dump(mode="json"), settings.seed, __version__)
+    made = _store(settings).make("rankers", name, build)
+    return {"rankers": made.uri, "placements": len(facts["placements"]), "reused": made.reused}
+
+
+def evaluate_models(settings: Settings, *, snapshot: str, ranking_set: str, rankers: str) -> Result:
+    """Measure the twins, every generator and the plain fusion on the hold-out, and write the report."""
+    source = Snapshot.open(snapshot)
+    plan = cuts_of(settings, source)
+    facts = _facts(ranking_set)
+
+    def build(folder: Path) -> dict[str, Any]:
+        evaluation: dict[str, Any] = {
+            "snapshot_id": source.snapshot_id,
+            "as_of": source.as_of.isoformat(),
+            "holdout": {"from": plan.holdout.isoformat(), "to": plan.as_of.isoformat()},
+            "placements": {},
+        }
+        examples = []
+        for placement in facts["placements"]:
+            measured, lists = evaluate_placement(settings, source, placement, plan, facts, rankers, ranking_set)
+            evaluation["placements"][placement] = measured
+            examples += collect_examples(settings, source, placement, plan.holdout, lists)
+        (folder / "metrics.json").write_text(json.dumps(evaluation, indent=1), encoding="utf-8")
+        (folder / "examples.json").write_text(json.dumps(examples, indent=1), encoding="utf-8")
+        write_report(evaluation, folder / "report.html", examples=examples)
+        return {"metrics": _headlines(evaluation)}
+
+    gate = settings.gate.model_dump(mode="json")
+    name = fingerprint(local_path(rankers).name, local_path(ranking_set).name, gate, __version__)
+    made = _store(settings).make("evaluations", name, build)
+    return {"evaluation": made.uri, "metrics": made.facts["metrics"], "reused": made.reused}
+
+
+def _headlines(evaluation: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    return {
+        placement: {model: round(values["ndcg@10"], 5) for model, values in found["models"].items()}
+        for placement, found in evaluation["placements"].items()
+    }
+
+
+def _store(settings: Settings) -> ArtifactStore:
+    return ArtifactStore(settings.resolved_home)
+
+
+def _facts(uri: str) -> dict[str, Any]:
+    path = local_path(uri)
+    found = ArtifactStore(path.parent.parent).find(path.parent.name, path.name)
+    return found.facts if isinstance(found, Artifact) else {}
+
+
+def _name(source: Snapshot, *parts: object) -> str:
+    """Return a stage's name from the snapshot, its own parts and the settings every training stage shares."""
+    *own, settings = parts
+    assert isinstance(settings, Settings)
+    shared = (
+        settings.ranker.cuts,
+        settings.ranker.horizon_days,
+        settings.ranker.max_customers,
+        settings.publication.min_item_purchases,
+        settings.candidates.popularity_days,
+        settings.seed,
+        features_hash(),
+        __version__,
+    )
+    return fingerprint(source.snapshot_id, own, shared)

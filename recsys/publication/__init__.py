@@ -1,0 +1,32 @@
+"""Publications: staged, audited, live, and the way back.
+
+A publication is one set of lists for one placement. Its rows are staged out of sight, read back and audited,
+and go live by one transaction that moves a pointer. Readers use the view ``recsys.live_recommendations``, or
+the files that :func:`export_live` keeps for readers of an embedded warehouse.
+"""
+
+from recsys.publication.customer import CustomerList, ListRow, customer_list
+from recsys.publication.live_files import export_live
+from recsys.publication.publishing import publish
+from recsys.publication.records import (
+    NewPublication,
+    PublicationRecord,
+    find_publication,
+    list_publications,
+    live_publication,
+)
+from recsys.publication.returning import rollback
+
+__all__ = [
+    "CustomerList",
+    "ListRow",
+    "NewPublication",
+    "PublicationRecord",
+    "customer_list",
+    "export_live",
+    "find_publication",
+    "list_publications",
+    "live_publication",
+    "publish",
+    "rollback",
+]

@@ -1,0 +1,98 @@
+"""What one customer sees on one placement, with titles, and why."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from recsys.assets import read_sql
+from recsys.columns import DEFAULT_SUBJECT, SEGMENT_PREFIX
+from recsys.errors import NotFoundError
+from recsys.settings import Settings
+from recsys.warehouse import Warehouse
+
+
+@dataclass(frozen=True)
+class ListRow:
+    """One recommended item; title and category are None if the shop no longer has the item."""
+
+    rank: int
+    item_id: str
+    title: str | None
+    category: str | None
+    score: float
+    source: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class CustomerList:
+    """The list that one customer is shown.
+
+    ``subject_id`` is whose list it is: the customer's own, ``segment:<name>`` or ``*``. If it isn't their
+    own, ``is_default`` is true and ``why`` says why, in a sentence.
+    """
+
+    user_id: str
+    placement: str
+    subject_id: str
+    is_default: bool
+    why: str
+    publication_id: str
+    model_version: str
+    as_of: datetime
+    rows: tuple[ListRow, ...]
+
+
+def customer_list(warehouse: Warehouse, settings: Settings, user_id: str, placement: str) -> CustomerList:
+    """Return what a customer is shown on a placement: their own list, else a default list.
+
+    Args:
+        warehouse: an open, migrated warehouse.
+        settings: the placements there are.
+        user_id: the customer; ``*`` for a visitor. Unknown customers get the default list.
+        placement: where.
+
+    Raises:
+        NotFoundError: if there is no such placement, or nothing is live on it.
+    """
+    if placement not in settings.placements:
+        known = ", ".join(sorted(settings.placements))
+        raise NotFoundError(f"There is no placement {placement!r}; the settings have: {known}.")
+    query = read_sql("publication", "customer_list.sql")
+    rows = warehouse.query(query, {"user_id": user_id, "placement": placement})
+    if not rows:
+        raise NotFoundError(
+            f"Nothing is published on {placement} yet, so there is no list to show. "
+            f"Publish one with: recsys run --placement {placement}"
+        )
+    first = rows[0]
+    subject = first["user_id"]
+    is_default = subject == DEFAULT_SUBJECT or subject.startswith(SEGMENT_PREFIX)
+    return CustomerList(
+        user_id=user_id,
+        placement=placement,
+        subject_id=subject,
+        is_default=is_default,
+        why=_why(warehouse, user_id, subject) if is_default else "",
+        publication_id=first["publication_id"],
+        model_version=first["model_version"],
+        as_of=first["as_of"],
+        rows=tuple(_row(row) for row in rows),
+    )
+
+
+def _row(row: dict[str, object]) -> ListRow:
+    return ListRow(**{name: row[name] for name in ListRow.__dataclass_fields__})  # type: ignore[arg-type]
+
+
+def _why(warehouse: Warehouse, user_id: str, subject: str) -> str:
+    whose = "for everybody"
+    if subject.startswith(SEGMENT_PREFIX):
+        whose = f"of the segment {subject.removeprefix(SEGMENT_PREFIX)!r}"
+    if user_id == DEFAULT_SUBJECT:
+        return f"This is the list {whose}, which visitors see."
+    known = warehouse.query(read_sql("publication", "customer.sql"), {"user_id": user_id})
+    if not known:
+        return f"There is no customer {user_id!r} in the shop's tables, so this is the list {whose}."
+    if not known[0]["is_personalised"]:
+        return f"Customer {user_id!r} does not want personal recommendations, so this is the list {whose}."
+    return f"The publication has no list for customer {user_id!r}, so this is the list {whose}."

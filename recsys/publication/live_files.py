@@ -1,0 +1,142 @@
+"""The live lists as files, for readers who can't open the embedded warehouse.
+
+``RECSYS_HOME/live/`` holds a folder for each live publication, one for what must not be shown, a SQL file
+with a view over them, and ``manifest.json``. Folders are never changed once they have their name; the two
+files are replaced by a rename. What the newest manifest and the one before name is kept, so that
+a reader who began before a replacement can finish.
+"""
+
+import hashlib
+import json
+import shutil
+import uuid
+from pathlib import Path
+from string import Template
+from typing import Any, Final
+
+from filelock import FileLock
+
+from recsys.assets import read_sql
+from recsys.compute import write_batches
+from recsys.settings import Settings
+from recsys.warehouse import Warehouse
+
+MANIFEST: Final = "manifest.json"
+VIEW: Final = "live_recommendations.sql"
+LISTS: Final = "lists.parquet"
+# What is small and changes between publications: what is live, and who and what must not be shown.
+STATE_FILES: Final = {
+    "pointers.parquet": "live_pointers.sql",
+    "hidden_users.parquet": "hidden_users.sql",
+    "suppressed_items.parquet": "suppressed_items.sql",
+}
+
+
+def export_live(warehouse: Warehouse, settings: Settings) -> Path:
+    """Write the live lists to ``RECSYS_HOME/live/``; what is there already is not written again.
+
+    :func:`publish` and :func:`rollback` call it. Call it also after a change of suppressions or consent:
+    those files are written anew each time, while a rule's start and end are looked at when the view is read.
+
+    Args:
+        warehouse: an open, migrated warehouse.
+        settings: where home is.
+
+    Returns:
+        The folder.
+    """
+    folder = settings.resolved_home / "live"
+    folder.mkdir(parents=True, exist_ok=True)
+    # The lock is taken before the pointers are read: else a slow export could replace a newer one.
+    with FileLock(folder / ".lock"):
+        pointers = warehouse.query(read_sql("publication", "live_pointers.sql"))
+        publications = sorted({pointer["publication_id"] for pointer in pointers})
+        for publication_id in publications:
+            _export_lists(warehouse, folder, publication_id)
+        state = _export_state(warehouse, folder)
+        before = read_manifest(folder)
+        manifest = _manifest(pointers, [*publications, state], before)
+        _replace(folder / VIEW, _view(folder, publications, state))
+        _replace(folder / MANIFEST, json.dumps(manifest, indent=1, sort_keys=True))
+        _tidy(folder, {*manifest["folders"], *manifest["folders_before"]})
+    return folder
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Return the manifest of a live folder; empty if there is none."""
+    path = folder / MANIFEST
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+
+
+def _export_lists(warehouse: Warehouse, folder: Path, publication_id: str) -> None:
+    if (folder / publication_id).is_dir():
+        return
+    draft = _draft(folder)
+    _write_lists(warehouse, draft / LISTS, publication_id)
+    draft.rename(folder / publication_id)
+
+
+def _write_lists(warehouse: Warehouse, path: Path, publication_id: str) -> None:
+    query = read_sql("publication", "publication_rows.sql")
+    with warehouse.read_arrow(query, {"publication_id": publication_id}) as reader:
+        write_batches(reader, path)
+
+
+def _export_state(warehouse: Warehouse, folder: Path) -> str:
+    """Write the small files to a folder that is named by their content; return the name."""
+    draft = _draft(folder)
+    digest = hashlib.sha256()
+    for name, query in STATE_FILES.items():
+        with warehouse.read_arrow(read_sql("publication", query)) as reader:
+            write_batches(reader, draft / name)
+        digest.update((draft / name).read_bytes())
+    # The view reads a list of files, which may not be empty: this one has no rows.
+    _write_lists(warehouse, draft / LISTS, "")
+    target = folder / f"state-{digest.hexdigest()[:16]}"
+    if target.is_dir():
+        shutil.rmtree(draft)
+    else:
+        draft.rename(target)
+    return target.name
+
+
+def _manifest(pointers: list[dict[str, Any]], folders: list[str], before: dict[str, Any]) -> dict[str, Any]:
+    live = [{**pointer, "as_of": pointer["as_of"].isoformat()} for pointer in pointers]
+    # An export that is repeated must not forget what the one before it named.
+    is_same = before.get("folders") == folders
+    former = before.get("folders_before" if is_same else "folders", [])
+    return {"version": 1, "live": live, "folders": folders, "folders_before": former}
+
+
+def _view(folder: Path, publications: list[str], state: str) -> str:
+    lists = [folder / name / LISTS for name in [state, *publications]]
+    return Template(read_sql("publication", "live_view.sql")).substitute(
+        lists=", ".join(_literal(path) for path in lists),
+        **{Path(name).stem: _literal(folder / state / name) for name in STATE_FILES},
+    )
+
+
+def _literal(path: Path) -> str:
+    """Return a path as SQL text: a view has no parameters."""
+    return "'" + str(path).replace("'", "''") + "'"
+
+
+def _draft(folder: Path) -> Path:
+    draft = folder / f".draft-{uuid.uuid4().hex[:12]}"
+    draft.mkdir()
+    return draft
+
+
+def _replace(path: Path, content: str) -> None:
+    fresh = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}")
+    fresh.write_text(content, encoding="utf-8")
+    fresh.replace(path)
+
+
+def _tidy(folder: Path, named: set[str]) -> None:
+    """Remove folders that no manifest names, and what killed exports left."""
+    for path in folder.iterdir():
+        if path.is_dir() and path.name not in named:
+            shutil.rmtree(path)
+        elif path.is_file() and path.name.startswith((f".{VIEW}.", f".{MANIFEST}.")):
+            path.unlink()

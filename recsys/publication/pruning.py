@@ -1,0 +1,70 @@
+"""Removes what nobody returns to any more."""
+
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from recsys import ledger
+from recsys.publication.records import (
+    STAGED,
+    SUPERSEDED,
+    WITHDRAWN,
+    PublicationRecord,
+    list_publications,
+    read_pointer,
+)
+from recsys.publication.returning import rollback_target
+from recsys.publication.statements import lock_storage, run
+from recsys.settings import Settings
+from recsys.warehouse import Warehouse
+
+
+def prune(warehouse: Warehouse, settings: Settings, placement: str, *, now: datetime) -> list[str]:
+    """Archive the publications of a placement that are no longer kept: their lists go, their rows stay.
+
+    Kept are what is live, what a rollback returns to, the newest publication of the champion before, and
+    the ``settings.publication.keep`` that ended last. What an attempt staged and left is removed as well: it
+    could not go live any more, since the pointer has moved.
+
+    Returns:
+        The ids of what was archived.
+    """
+    with warehouse.transaction() as connection:
+        lock_storage(connection, placement)
+        records = list_publications(warehouse, placement, connection=connection)
+        kept = _kept(warehouse, connection, settings, placement, records)
+        gone = [
+            record.publication_id
+            for record in records
+            if record.status in (STAGED, SUPERSEDED, WITHDRAWN) and record.publication_id not in kept
+        ]
+        for publication_id in gone:
+            run(connection, "remove_lists", publication_id=publication_id)
+            run(connection, "archive_publication", publication_id=publication_id, now=now)
+        if gone:
+            run(connection, "remove_orphans", placement=placement)
+    return gone
+
+
+def _kept(
+    warehouse: Warehouse,
+    connection: Connection,
+    settings: Settings,
+    placement: str,
+    records: list[PublicationRecord],
+) -> set[str]:
+    ended = [record for record in records if record.status in (SUPERSEDED, WITHDRAWN)]
+    ended.sort(key=lambda record: (record.ended_at or record.created_at, record.publication_id), reverse=True)
+    kept = {record.publication_id for record in ended[: settings.publication.keep]}
+    live = read_pointer(warehouse, placement, connection=connection).publication_id
+    target = rollback_target(records, live)
+    kept |= {live or ""} | ({target.publication_id} if target else set())
+    before = ledger.previous_champion(warehouse, placement, connection=connection)
+    if before is not None:
+        served = [
+            record.publication_id
+            for record in ended
+            if (record.model_name, record.model_version) == (before.model_name, before.model_version)
+        ]
+        kept |= set(served[:1])
+    return kept

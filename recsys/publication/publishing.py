@@ -1,0 +1,207 @@
+"""Publishing: stage, audit, go live, tidy up."""
+
+import uuid
+from dataclasses import replace
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from recsys import ledger
+from recsys.errors import AuditError, ConflictError, NotFoundError
+from recsys.publication.audit import Audit, audit, failed, reject
+from recsys.publication.documents import to_json
+from recsys.publication.live_files import export_live
+from recsys.publication.pruning import prune
+from recsys.publication.records import (
+    LIVE,
+    SUPERSEDED,
+    WITHDRAWN,
+    NewPublication,
+    Pointer,
+    PublicationRecord,
+    find_publication,
+    read_pointer,
+)
+from recsys.publication.staging import open_lists, stage, totals
+from recsys.publication.statements import run
+from recsys.settings import Settings
+from recsys.warehouse import Warehouse
+
+
+def publish(
+    warehouse: Warehouse, settings: Settings, publication: NewPublication, *, now: datetime
+) -> PublicationRecord:
+    """Bring the lists of a publication live, if they pass the audit.
+
+    A publication that is live already is a skip; what a killed attempt staged is replaced; one that was live
+    once and is still stored goes live again without being copied. The files of :func:`export_live` follow.
+
+    Args:
+        warehouse: an open, migrated warehouse.
+        settings: items shown, the share of customers that must be covered, publications kept.
+        publication: the lists and where they come from.
+        now: naive UTC.
+
+    Returns:
+        The live publication; ``is_skipped`` if it was live before.
+
+    Raises:
+        SettingsError: if there is no such placement.
+        ContractError: if a file lacks columns or holds values of the wrong kind.
+        AuditError: if the version is not the placement's champion, or the audit failed (all failures listed).
+        ConflictError: if something else went live meanwhile.
+    """
+    settings.placement(publication.placement)
+    is_skipped = _is_live(warehouse, publication)
+    if not is_skipped:
+        try:
+            _bring_live(warehouse, settings, publication, now=now)
+        except ConflictError:
+            # An overlapping attempt of the same task may have finished the work; anything else is an error.
+            is_skipped = _is_live(warehouse, publication)
+            if not is_skipped:
+                raise
+    export_live(warehouse, settings)
+    return replace(_found(warehouse, publication.publication_id), is_skipped=is_skipped)
+
+
+def prepare(
+    warehouse: Warehouse, settings: Settings, publication: NewPublication, *, now: datetime
+) -> tuple[str, Audit]:
+    """Stage and audit a publication: everything up to going live.
+
+    Returns:
+        The fencing token of this attempt, and the audit that it passed.
+
+    Raises:
+        ContractError: if a file lacks columns or holds values of the wrong kind.
+        AuditError: listing all failures.
+        ConflictError: if another attempt took the publication over.
+    """
+    attempt = uuid.uuid4().hex
+    with open_lists(settings, publication) as bench:
+        counted = totals(bench, "incoming")
+        is_stored = _claim(warehouse, publication, attempt)
+        if not is_stored:
+            items = settings.publication.items
+            stage(warehouse, bench, publication, counted, attempt=attempt, items_shown=items, now=now)
+        found = audit(warehouse, settings, bench, publication, counted)
+    if found.failures:
+        if not is_stored:
+            reject(warehouse, publication, found, attempt=attempt, now=now)
+        raise failed(publication, found)
+    return attempt, found
+
+
+def go_live(
+    warehouse: Warehouse,
+    publication: NewPublication,
+    found: Audit,
+    *,
+    attempt: str,
+    expected: Pointer,
+    now: datetime,
+) -> None:
+    """Move the pointer to a prepared publication, in one transaction.
+
+    Args:
+        warehouse: an open warehouse.
+        publication: which was prepared.
+        found: its audit.
+        attempt: the fencing token of the attempt that prepared it.
+        expected: the pointer as it was before the preparation.
+        now: naive UTC.
+
+    Raises:
+        AuditError: if its version is no longer the champion.
+        ConflictError: if the pointer has moved, or another attempt took the publication over.
+    """
+    names = {"placement": publication.placement, "publication_id": publication.publication_id, "now": now}
+    before = {"expected": expected.publication_id, "fence": expected.fence}
+    with warehouse.transaction() as connection:
+        _require_champion(warehouse, publication, connection)
+        if run(connection, "move_pointer", **names, **before) != 1:
+            raise ConflictError(_moved(publication, expected))
+        run(connection, "end_live", **names, status=SUPERSEDED)
+        raised = run(
+            connection,
+            "raise_publication",
+            publication_id=publication.publication_id,
+            expected=expected.publication_id,
+            attempt=attempt,
+            audit=to_json(found.document),
+            now=now,
+        )
+        if raised != 1:
+            raise ConflictError(
+                f"Another attempt took the publication {publication.publication_id} over while this one "
+                "audited it. What is live did not change; run the publication again."
+            )
+        run(connection, "drop_other_ranges", placement=publication.placement)
+        run(connection, "record_move", **names, **before, cause="published")
+
+
+def _is_live(warehouse: Warehouse, publication: NewPublication) -> bool:
+    return read_pointer(warehouse, publication.placement).publication_id == publication.publication_id
+
+
+def _bring_live(
+    warehouse: Warehouse, settings: Settings, publication: NewPublication, *, now: datetime
+) -> None:
+    # Read first: whatever moves the pointer from here on makes this attempt fail.
+    expected = read_pointer(warehouse, publication.placement)
+    _require_champion(warehouse, publication)
+    attempt, found = prepare(warehouse, settings, publication, now=now)
+    go_live(warehouse, publication, found, attempt=attempt, expected=expected, now=now)
+    prune(warehouse, settings, publication.placement, now=now)
+
+
+def _claim(warehouse: Warehouse, publication: NewPublication, attempt: str) -> bool:
+    """Take over an earlier publication that is still stored; return whether there is one."""
+    record = find_publication(warehouse, publication.publication_id)
+    if record is None or record.status not in (SUPERSEDED, WITHDRAWN, LIVE):
+        return False
+    if record.status == LIVE:
+        raise ConflictError(
+            f"The publication {publication.publication_id} went live while this attempt began. "
+            "Run the publication again: it is a skip."
+        )
+    with warehouse.transaction() as connection:
+        return (
+            run(connection, "claim_publication", publication_id=record.publication_id, attempt=attempt) == 1
+        )
+
+
+def _require_champion(
+    warehouse: Warehouse, publication: NewPublication, connection: Connection | None = None
+) -> None:
+    """Refuse a version that nobody approved, or that another one has replaced."""
+    champion = ledger.champion(warehouse, publication.placement, connection=connection)
+    version = f"version {publication.model_version} of {publication.model_name}"
+    if champion is None:
+        raise AuditError(
+            f"{version} can't go live on {publication.placement}: no version has been approved there. "
+            "Approve it first."
+        )
+    if (champion.model_name, champion.model_version) != (publication.model_name, publication.model_version):
+        raise AuditError(
+            f"{version} can't go live on {publication.placement}: the approved one is version "
+            f"{champion.model_version} of {champion.model_name} (decision {champion.decision_id}). "
+            "Approve the new one, or make lists with the approved one."
+        )
+
+
+def _moved(publication: NewPublication, expected: Pointer) -> str:
+    before = expected.publication_id or "nothing"
+    return (
+        f"The publication {publication.publication_id} did not go live: when it was prepared {before} was "
+        f"live on {publication.placement}, and that has changed since. Look at it (recsys publications), "
+        "then publish again."
+    )
+
+
+def _found(warehouse: Warehouse, publication_id: str) -> PublicationRecord:
+    record = find_publication(warehouse, publication_id)
+    if record is None:
+        raise NotFoundError(f"There is no publication {publication_id}; recsys publications lists them.")
+    return record

@@ -1,0 +1,157 @@
+"""What a publication is: as a caller hands it in, and as the warehouse holds it."""
+
+import json
+import re
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import Connection
+
+from recsys.assets import read_sql
+from recsys.errors import SettingsError
+from recsys.warehouse import Warehouse
+
+STAGED: Final = "staged"
+LIVE: Final = "live"
+SUPERSEDED: Final = "superseded"
+WITHDRAWN: Final = "withdrawn"
+FAILED: Final = "failed"
+ARCHIVED: Final = "archived"
+
+DEFAULT_BUCKET: Final = -1
+"""The bucket of default lists, below those of customers."""
+
+_SAFE_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$")
+
+
+@dataclass(frozen=True)
+class NewPublication:
+    """Lists that are to go live.
+
+    Attributes:
+        publication_id: the same for the same state and placement: a repeated stage finds its own work.
+        placement: where the lists are shown.
+        as_of: the moment (naive UTC) up to which the lists know the shop.
+        model_name: the registered model; its version must be the placement's champion.
+        model_version: its version.
+        state_id: what was fitted from the snapshot by the version's recipe.
+        run_id: the run that made the lists.
+        snapshot_id: the snapshot they were made from.
+        code_commit: the Git commit of the code, or "unknown".
+        lists: Parquet files with subject_id (text), bucket (int16), rank (int16, from 1), item_id (text),
+            score (double), source (text), reason (text). Default lists, with subject_id ``*`` and
+            ``segment:<name>``, are among them, with bucket -1.
+        expected_customers: how many customers should have a list.
+        known_items: a Parquet file with item_id (text) and recommendable (bool).
+    """
+
+    publication_id: str
+    placement: str
+    as_of: datetime
+    model_name: str
+    model_version: str
+    state_id: str
+    run_id: str
+    snapshot_id: str
+    code_commit: str
+    lists: tuple[Path, ...]
+    expected_customers: int
+    known_items: Path
+
+    def __post_init__(self) -> None:
+        """Refuse an id that could not be a folder's name.
+
+        Raises:
+            SettingsError: naming the id.
+        """
+        if not _SAFE_NAME.match(self.publication_id):
+            raise SettingsError(
+                f"The publication id {self.publication_id!r} can't be used, since it names a folder: "
+                "use letters, digits, '.', '_' and '-'."
+            )
+
+
+@dataclass(frozen=True)
+class PublicationRecord:
+    """A publication as the warehouse holds it.
+
+    ``is_skipped`` says that it was live already and nothing was done. ``audit`` has the counts, the share of
+    expected customers with a list, lists that are shorter than what is shown, and what failed.
+    """
+
+    publication_id: str
+    placement: str
+    as_of: datetime
+    model_name: str
+    model_version: str
+    state_id: str
+    run_id: str
+    snapshot_id: str
+    code_commit: str
+    status: str
+    user_count: int
+    row_count: int
+    checksum: str
+    created_at: datetime
+    live_at: datetime | None
+    ended_at: datetime | None
+    items_shown: int
+    attempt: str
+    previous_publication_id: str | None
+    audit: dict[str, Any] = field(default_factory=dict)
+    is_skipped: bool = False
+
+
+@dataclass(frozen=True)
+class Pointer:
+    """What is live on a placement, and how often that changed: the fence of a compare-and-set."""
+
+    placement: str
+    publication_id: str | None
+    fence: int
+
+
+def list_publications(
+    warehouse: Warehouse, placement: str | None = None, *, connection: Connection | None = None
+) -> list[PublicationRecord]:
+    """Return the publications of one placement or of all, newest first."""
+    return _read(warehouse, placement, None, connection)
+
+
+def find_publication(
+    warehouse: Warehouse, publication_id: str, *, connection: Connection | None = None
+) -> PublicationRecord | None:
+    """Return one publication, or None."""
+    found = _read(warehouse, None, publication_id, connection)
+    return found[0] if found else None
+
+
+def live_publication(
+    warehouse: Warehouse, placement: str, *, connection: Connection | None = None
+) -> PublicationRecord | None:
+    """Return what the pointer of a placement names, or None while nothing is live."""
+    pointer = read_pointer(warehouse, placement, connection=connection)
+    if pointer.publication_id is None:
+        return None
+    return find_publication(warehouse, pointer.publication_id, connection=connection)
+
+
+def read_pointer(warehouse: Warehouse, placement: str, *, connection: Connection | None = None) -> Pointer:
+    """Return the pointer of a placement; publication None and fence 0 while nothing was ever live."""
+    rows = warehouse.query(
+        read_sql("publication", "pointer.sql"), {"placement": placement}, connection=connection
+    )
+    return Pointer(**rows[0]) if rows else Pointer(placement, None, 0)
+
+
+def _read(
+    warehouse: Warehouse, placement: str | None, publication_id: str | None, connection: Connection | None
+) -> list[PublicationRecord]:
+    rows = warehouse.query(
+        read_sql("publication", "publications.sql"),
+        {"placement": placement, "publication_id": publication_id},
+        connection=connection,
+    )
+    return [PublicationRecord(**{**row, "audit": json.loads(row["audit"] or "{}")}) for row in rows]

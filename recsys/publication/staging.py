@@ -1,0 +1,222 @@
+"""Brings the lists of a publication into the warehouse, out of every reader's sight.
+
+Everything is one transaction: a killed attempt leaves either nothing or all of its staged rows, and the next
+attempt replaces them. A list that the warehouse holds already, from an earlier publication, is not copied.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+from sqlalchemy import Connection
+
+from recsys.assets import read_sql
+from recsys.columns import (
+    BUCKET,
+    ITEM_ID,
+    PUBLISHED,
+    RANK,
+    REASON,
+    RECOMMENDABLE,
+    SCORE,
+    SOURCE,
+    SUBJECT_ID,
+)
+from recsys.compute import engine
+from recsys.errors import ConflictError, ContractError
+from recsys.publication.records import NewPublication
+from recsys.publication.statements import lock_storage, run
+from recsys.settings import Settings
+from recsys.warehouse import Warehouse
+
+BATCH_ROWS: Final = 100_000
+LIST_COLUMNS: Final = {
+    BUCKET: "smallint",
+    SUBJECT_ID: "varchar",
+    RANK: "smallint",
+    ITEM_ID: "varchar",
+    SCORE: "double",
+    SOURCE: "varchar",
+    REASON: "varchar",
+}
+ITEM_COLUMNS: Final = {ITEM_ID: "varchar", RECOMMENDABLE: "boolean"}
+_KINDS: Final = {
+    "smallint": pa.types.is_integer,
+    "double": pa.types.is_floating,
+    "boolean": pa.types.is_boolean,
+    "varchar": lambda kind: pa.types.is_string(kind) or pa.types.is_large_string(kind),
+}
+
+
+@dataclass(frozen=True)
+class Totals:
+    """What a set of rows amounts to; equal totals mean equal rows."""
+
+    row_count: int
+    user_count: int
+    checksum: str
+
+
+@contextmanager
+def open_lists(settings: Settings, publication: NewPublication) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open an engine with the publication's files as the views ``incoming`` and ``known_items``.
+
+    Raises:
+        ContractError: naming the file and the columns that are missing or of the wrong kind.
+    """
+    if not publication.lists:
+        raise ContractError(f"The publication {publication.publication_id} has no files of lists.")
+    _check_columns(publication.lists, LIST_COLUMNS)
+    _check_columns((publication.known_items,), ITEM_COLUMNS)
+    with engine(settings) as bench:
+        _view(bench, "incoming", publication.lists, LIST_COLUMNS)
+        _view(bench, "known_items", (publication.known_items,), ITEM_COLUMNS)
+        yield bench
+
+
+def totals(bench: duckdb.DuckDBPyConnection, relation: str) -> Totals:
+    """Return what the rows of a table or view amount to.
+
+    Raises:
+        ContractError: if rows lack their bucket, subject or rank, or have one that is out of range.
+    """
+    bench.execute(f"create or replace temp view publication_rows as from {relation}")
+    try:
+        rows, users, keyless, checksum = bench.execute(read_sql("publication", "totals.sql")).fetchall()[0]
+    except duckdb.ConversionException as error:
+        raise ContractError(f"The lists hold a {BUCKET} or {RANK} that is out of range: {error}") from error
+    if keyless:
+        raise ContractError(
+            f"{keyless} of {rows} rows of lists have no {BUCKET}, {SUBJECT_ID} or {RANK}. Make the "
+            "lists again."
+        )
+    return Totals(int(rows), int(users), str(checksum))
+
+
+def stage(
+    warehouse: Warehouse,
+    bench: duckdb.DuckDBPyConnection,
+    publication: NewPublication,
+    counted: Totals,
+    *,
+    attempt: str,
+    items_shown: int,
+    now: datetime,
+) -> None:
+    """Store the lists with the status ``staged``, in one transaction.
+
+    Args:
+        warehouse: an open, migrated warehouse.
+        bench: see :func:`open_lists`.
+        publication: whose lists.
+        counted: the totals of ``incoming``.
+        attempt: the fencing token: only who staged may bring live.
+        items_shown: rows of a list that readers see.
+        now: naive UTC.
+
+    Raises:
+        ConflictError: if another attempt brought the publication live meanwhile.
+    """
+    bench.execute("create or replace temp table list_hashes as " + read_sql("publication", "list_hashes.sql"))
+    with warehouse.transaction() as connection:
+        lock_storage(connection, publication.placement)
+        run(connection, "ensure_pointer", placement=publication.placement)
+        run(connection, "remove_lists", publication_id=publication.publication_id)
+        _register(connection, publication, counted, attempt=attempt, items_shown=items_shown, now=now)
+        _load_stored(warehouse, bench, publication.placement)
+        warehouse.append(connection, f"{PUBLISHED}.publication_lists", _lists(bench, publication))
+        warehouse.append(connection, f"{PUBLISHED}.list_rows", _new_rows(bench, publication))
+
+
+def _register(
+    connection: Connection,
+    publication: NewPublication,
+    counted: Totals,
+    *,
+    attempt: str,
+    items_shown: int,
+    now: datetime,
+) -> None:
+    """Write the publication's row, taking over what an earlier attempt left."""
+    row = {
+        "publication_id": publication.publication_id,
+        "placement": publication.placement,
+        "as_of": publication.as_of,
+        "model_name": publication.model_name,
+        "model_version": publication.model_version,
+        "state_id": publication.state_id,
+        "run_id": publication.run_id,
+        "snapshot_id": publication.snapshot_id,
+        "code_commit": publication.code_commit,
+        "user_count": counted.user_count,
+        "row_count": counted.row_count,
+        "checksum": counted.checksum,
+        "items_shown": items_shown,
+        "attempt": attempt,
+        "now": now,
+    }
+    if run(connection, "restage_publication", **row):
+        return
+    if run(connection, "count_publication", publication_id=publication.publication_id):
+        raise ConflictError(
+            f"The publication {publication.publication_id} was changed by another attempt while this one "
+            "began. Run the publication again: it is a skip if the other attempt finished."
+        )
+    run(connection, "add_publication", **row)
+
+
+def _load_stored(warehouse: Warehouse, bench: duckdb.DuckDBPyConnection, placement: str) -> None:
+    """Copy the keys of the lists that the warehouse holds; the storage lock keeps them from being removed."""
+    query = read_sql("publication", "stored_lists.sql")
+    with warehouse.read_arrow(query, {"placement": placement}) as reader:
+        bench.register("stored_reader", reader)
+        bench.execute("create or replace temp table stored_lists as from stored_reader")
+        bench.unregister("stored_reader")
+
+
+def _lists(bench: duckdb.DuckDBPyConnection, publication: NewPublication) -> pa.RecordBatchReader:
+    query = (
+        "select $publication_id as publication_id, bucket, subject_id, list_hash from list_hashes "
+        "order by bucket, subject_id"
+    )
+    params = {"publication_id": publication.publication_id}
+    return bench.sql(query, params=params).to_arrow_reader(BATCH_ROWS)
+
+
+def _new_rows(bench: duckdb.DuckDBPyConnection, publication: NewPublication) -> pa.RecordBatchReader:
+    query = read_sql("publication", "new_rows.sql")
+    return bench.sql(query, params={"placement": publication.placement}).to_arrow_reader(BATCH_ROWS)
+
+
+def _check_columns(files: tuple[Path, ...], columns: dict[str, str]) -> None:
+    for path in files:
+        try:
+            schema = pq.read_schema(path)
+        except (OSError, pa.ArrowInvalid) as error:
+            raise ContractError(f"{path} can't be read as Parquet: {error}. Make it again.") from error
+        missing = [name for name in columns if name not in schema.names]
+        if missing:
+            raise ContractError(
+                f"{path} lacks {', '.join(missing)}; it has {', '.join(schema.names)}. "
+                f"It must have {', '.join(columns)}."
+            )
+        wrong = [
+            f"{name} is {schema.field(name).type} instead of {kind}"
+            for name, kind in columns.items()
+            if not _KINDS[kind](schema.field(name).type)
+        ]
+        if wrong:
+            raise ContractError(f"{path} holds columns of the wrong kind: {'; '.join(wrong)}. Make it again.")
+
+
+def _view(
+    bench: duckdb.DuckDBPyConnection, name: str, files: tuple[Path, ...], columns: dict[str, str]
+) -> None:
+    picked = ", ".join(f"cast({column} as {kind}) as {column}" for column, kind in columns.items())
+    bench.read_parquet([str(path) for path in files]).project(picked).create_view(name)

@@ -1,0 +1,85 @@
+"""The LightGBM LambdaRank ranker, kept as LightGBM's own text: no pickle."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import lightgbm as lgb
+import numpy as np
+from numpy.typing import NDArray
+
+from recsys.errors import ContractError
+from recsys.ranking.ranking_set import RankingSet
+from recsys.settings import Settings
+
+MODEL_FILE = "ranker.txt"
+
+
+@dataclass(frozen=True)
+class Ranker:
+    """A trained booster and the names of its columns."""
+
+    booster: lgb.Booster
+    names: tuple[str, ...]
+
+    def scores(self, features: NDArray[np.float32], threads: int) -> NDArray[np.float64]:
+        """Return (r,) scores of (r, f) rows; higher is better, comparable within one customer."""
+        if not len(features):
+            return np.empty(0)
+        return np.asarray(self.booster.predict(features, num_threads=threads))
+
+    def importance(self) -> list[dict[str, object]]:
+        """Return the features by their total gain, highest first."""
+        gain = self.booster.feature_importance("gain")
+        order = np.argsort(-gain, kind="stable")
+        return [{"feature": self.names[i], "gain": float(gain[i])} for i in order]
+
+    def save(self, folder: Path) -> Path:
+        """Write the model as text."""
+        path = folder / MODEL_FILE
+        self.booster.save_model(str(path))
+        return path
+
+    @classmethod
+    def load(cls, folder: Path) -> "Ranker":
+        """Read a model that ``save`` wrote."""
+        booster = lgb.Booster(model_file=str(folder / MODEL_FILE))
+        return cls(booster, tuple(booster.feature_name()))
+
+
+def train_ranker(rows: RankingSet, settings: Settings) -> Ranker:
+    """Train LambdaRank on a ranking set; the same rows give the same model for any number of threads.
+
+    Raises:
+        ContractError: if no candidate was bought, so there is nothing to learn.
+    """
+    if not rows.labels.any():
+        raise ContractError(
+            "No candidate was bought within the horizon at any training cut: there is nothing to learn from. "
+            "Load more history, or set RECSYS_RANKER__HORIZON_DAYS higher."
+        )
+    chosen = settings.ranker
+    parameters = {
+        "objective": "lambdarank",
+        "lambdarank_truncation_level": 20,
+        "num_leaves": chosen.leaves,
+        "learning_rate": chosen.learning_rate,
+        "min_data_in_leaf": min(chosen.min_rows_in_leaf, max(1, len(rows.labels) // 50)),
+        "lambda_l2": chosen.l2,
+        "feature_fraction": chosen.feature_fraction,
+        "bagging_fraction": chosen.bagging_fraction,
+        "bagging_freq": 1,
+        "seed": settings.seed,
+        "deterministic": True,
+        "force_row_wise": True,
+        "num_threads": settings.thread_count,
+        "verbosity": -1,
+    }
+    data = lgb.Dataset(rows.features, rows.labels, group=rows.groups, feature_name=list(rows.names))
+    booster = lgb.train(parameters, data, num_boost_round=chosen.trees)
+    return Ranker(booster, rows.names)
+
+
+def save_importance(ranker: Ranker, path: Path) -> None:
+    """Write the features by gain as JSON."""
+    path.write_text(json.dumps(ranker.importance(), indent=1), encoding="utf-8")

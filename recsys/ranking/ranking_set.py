@@ -1,0 +1,151 @@
+"""The ranking set: candidates with features and labels at the cuts of a training."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from recsys import columns as c
+from recsys.assets import read_sql
+from recsys.compute import write_parquet
+from recsys.features import assemble
+from recsys.features.tables import TABLES, make_item_groups
+from recsys.fusion import fuse
+from recsys.settings import PlacementSettings, Settings
+
+
+@dataclass(frozen=True)
+class RankingSet:
+    """Rows of the ranking set of one placement, grouped by cut and customer.
+
+    Attributes:
+        features: (r, f) float32, NaN where unknown.
+        labels: (r,) 1 if bought within the horizon.
+        user_idx: (r,) customers.
+        item_idx: (r,) products.
+        groups: (g,) rows of each cut and customer, in order.
+        names: (f,) feature names.
+    """
+
+    features: NDArray[np.float32]
+    labels: NDArray[np.int8]
+    user_idx: NDArray[np.int32]
+    item_idx: NDArray[np.int32]
+    groups: NDArray[np.int32]
+    names: tuple[str, ...]
+
+    @classmethod
+    def read(cls, files: Sequence[Path]) -> "RankingSet":
+        """Read the rows of several cuts, one Parquet file each, oldest first."""
+        parts = [_read_part(path) for path in files]
+        names = tuple(name for name in pq.read_schema(files[0]).names if name not in NOT_FEATURES)
+        return cls(
+            features=np.concatenate([part[0] for part in parts]),
+            labels=np.concatenate([part[1] for part in parts]),
+            user_idx=np.concatenate([part[2] for part in parts]),
+            item_idx=np.concatenate([part[3] for part in parts]),
+            groups=np.concatenate([group_sizes(part[2]) for part in parts]),
+            names=names,
+        )
+
+
+def group_sizes(user_idx: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Return the run lengths of equal neighbours."""
+    if not len(user_idx):
+        return np.empty(0, np.int32)
+    starts = np.flatnonzero(np.r_[True, user_idx[1:] != user_idx[:-1]])
+    return np.diff(np.r_[starts, len(user_idx)]).astype(np.int32)
+
+
+NOT_FEATURES = (c.USER_IDX, c.ITEM_IDX, c.LABEL)
+Part = tuple[NDArray[np.float32], NDArray[np.int8], NDArray[np.int32], NDArray[np.int32]]
+
+
+def _read_part(path: Path) -> Part:
+    table = pq.read_table(path)
+    names = [name for name in table.column_names if name not in NOT_FEATURES]
+    features = np.empty((table.num_rows, len(names)), np.float32)
+    for position, name in enumerate(names):
+        features[:, position] = table[name].to_numpy()
+    labels = table[c.LABEL].to_numpy().astype(np.int8)
+    users, items = (table[name].to_numpy().astype(np.int32) for name in (c.USER_IDX, c.ITEM_IDX))
+    return features, labels, users, items
+
+
+def write_truth(
+    connection: duckdb.DuckDBPyConnection, settings: Settings, items: NDArray[np.int32], path: Path
+) -> int:
+    """Write what customers bought after the cut that is laid; make the view ``truth`` of it.
+
+    Args:
+        connection: has the snapshot's views and a laid cut.
+        settings: give the horizon.
+        items: products that may be recommended at the cut.
+        path: the Parquet file: user_idx, item_idx, is_new, is_eligible.
+    """
+    connection.execute(
+        "create or replace temp table eligible as select unnest($items)::integer as item_idx",
+        {"items": items.tolist()},
+    )
+    rows = write_parquet(
+        connection, read_sql("features", "labels.sql"), path, {"horizon_days": settings.ranker.horizon_days}
+    )
+    connection.from_parquet(str(path)).create_view("truth", replace=True)
+    return rows
+
+
+def attach_features(connection: duckdb.DuckDBPyConnection, folders: Mapping[str, Path]) -> None:
+    """Make the ``features_<table>`` views and ``item_groups`` that candidates are joined with."""
+    make_item_groups(connection)
+    for name in TABLES:
+        connection.from_parquet(str(folders[name] / f"{name}.parquet")).create_view(
+            f"features_{name}", replace=True
+        )
+
+
+def write_ranking_rows(
+    connection: duckdb.DuckDBPyConnection,
+    placement: PlacementSettings,
+    proposals: Mapping[str, Path],
+    generators: tuple[str, ...],
+    path: Path,
+    *,
+    negatives: int | None,
+    seed: int,
+) -> int:
+    """Fuse proposals, join features and the labels in ``truth``, and write one placement's rows of one cut.
+
+    Args:
+        connection: has the feature views and ``truth``.
+        placement: its rules.
+        proposals: each generator's file.
+        generators: the recipe's.
+        path: the Parquet file.
+        negatives: candidates not bought that are kept of a customer, drawn with ``seed``; customers who bought
+            none of theirs teach a ranker nothing and are then left out. All rows if None.
+        seed: of the draw.
+    """
+    fuse(connection, proposals, generators, placement.weights, placement.fused)
+    connection.execute("create or replace temp table bought as select user_idx, item_idx from truth where is_eligible")
+    if negatives is not None:
+        connection.execute(read_sql("features", "draw_negatives.sql"), {"negatives": negatives, "seed": seed})
+    query = f"""
+        select features.*, cast(bought.item_idx is not null as tinyint) as label
+        from ({assemble(generators)}) as features
+        left join bought using (user_idx, item_idx)
+        order by features.user_idx, features.fused_rank
+    """
+    return write_parquet(connection, query, path)
+
+
+def sample_customers(user_count: int, settings: Settings) -> NDArray[np.int32]:
+    """Return the customers of the ranking set, ascending: all, or a seeded draw if there are too many."""
+    most = settings.ranker.max_customers
+    if user_count <= most:
+        return np.arange(user_count, dtype=np.int32)
+    draw = np.random.default_rng(settings.seed).choice(user_count, most, replace=False)
+    return np.sort(draw).astype(np.int32)

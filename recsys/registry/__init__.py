@@ -1,0 +1,56 @@
+"""The model registry: the only room that imports MLflow.
+
+A training is one run (:func:`log_training`); what it learned becomes a version of the placement's
+model (:func:`register_version`), made of code and plain files; the aliases follow the warehouse's
+ledger (:func:`project_aliases`).
+"""
+
+from recsys.registry.aliases import (
+    CHALLENGER,
+    CHAMPION,
+    PREVIOUS,
+    AliasOutcome,
+    WantedAlias,
+    get_alias,
+    project_aliases,
+    set_alias,
+)
+from recsys.registry.connection import connected, redact
+from recsys.registry.models import (
+    ModelVersion,
+    Registration,
+    describe,
+    download_bundle,
+    get_version,
+    record_gate,
+    record_review,
+    register_version,
+)
+from recsys.registry.provenance import CodeState, code_state
+from recsys.registry.training import LoggedTraining, TrainingRecord, log_training
+
+__all__ = [
+    "CHALLENGER",
+    "CHAMPION",
+    "PREVIOUS",
+    "AliasOutcome",
+    "CodeState",
+    "LoggedTraining",
+    "ModelVersion",
+    "Registration",
+    "TrainingRecord",
+    "WantedAlias",
+    "code_state",
+    "connected",
+    "describe",
+    "download_bundle",
+    "get_alias",
+    "get_version",
+    "log_training",
+    "project_aliases",
+    "record_gate",
+    "record_review",
+    "redact",
+    "register_version",
+    "set_alias",
+]

@@ -1,0 +1,109 @@
+"""The evidence behind a ranked row: which generator carries it, and from which product of the customer's."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from scipy import sparse
+
+from recsys import columns as c
+from recsys.candidates import Generator
+from recsys.candidates.item_cf import ItemCF, tastes
+from recsys.history import History
+from recsys.settings import Settings
+
+OWN = "repurchase"
+RANKED = pa.schema(
+    [
+        (c.USER_IDX, pa.int32()),
+        (c.ITEM_IDX, pa.int32()),
+        (c.RANK, pa.int16()),
+        (c.SCORE, pa.float64()),
+        (c.SOURCE, pa.string()),
+        ("carrier", pa.string()),
+        ("pair_lines", pa.int32()),
+        ("pair_last_at", pa.timestamp("us")),
+        ("because_idx", pa.int32()),
+        ("recent_buyers", pa.int32()),
+    ]
+)
+
+
+def add_evidence(
+    rows: pa.Table,
+    scores: NDArray[np.float64],
+    rank: NDArray[np.int32],
+    history: History,
+    generators: Sequence[Generator],
+    settings: Settings,
+) -> pa.Table:
+    """Return ranked rows with what a reason may claim.
+
+    A product that the customer bought is carried by that; any other by the generator that ranked it highest
+    (in the settings' order where two did).
+
+    Args:
+        rows: (r,) the rows' features.
+        scores: (r,) the ranker's.
+        rank: (r,) from 1.
+        history: of the customers.
+        generators: fitted, those that proposed.
+        settings: with the recipe applied.
+
+    Returns:
+        A table with the schema ``RANKED``.
+    """
+    users, items = rows[c.USER_IDX].to_numpy(), rows[c.ITEM_IDX].to_numpy()
+    names = [name for name in settings.candidates.generators]
+    ranks = np.column_stack([rows[f"{name}_rank"].to_numpy() for name in names])
+    proposed = ~np.isnan(ranks)
+    others = np.where(proposed, ranks, np.inf)
+    if OWN in names:
+        others[:, names.index(OWN)] = np.inf
+    lines = np.nan_to_num(rows["pair_lines"].to_numpy()).astype(np.int32)
+    carrier = np.where(lines > 0, OWN, np.asarray(names)[others.argmin(axis=1)])
+    column = np.searchsorted(history.items, items)
+    age = np.nan_to_num(rows["pair_days_since_last"].to_numpy().astype(np.float64))
+    last = [history.cut_at - timedelta(days=days) for days in age]
+    because = _because(users, column, carrier, history, generators)
+    return pa.table(
+        [
+            pa.array(users, pa.int32()),
+            pa.array(items, pa.int32()),
+            pa.array(rank, pa.int16()),
+            pa.array(scores, pa.float64()),
+            pa.array([",".join(n for n, p in zip(names, row, strict=True) if p) for row in proposed]),
+            pa.array(carrier.tolist(), pa.string()),
+            pa.array(lines, pa.int32()),
+            pa.array(last, pa.timestamp("us")),
+            pa.array(because, pa.int32(), mask=because < 0),
+            pa.array(history.popularity[column].astype(np.int32), pa.int32()),
+        ],
+        schema=RANKED,
+    )
+
+
+def _because(
+    users: NDArray[np.int32],
+    column: NDArray[np.intp],
+    carrier: NDArray[np.str_],
+    history: History,
+    generators: Sequence[Generator],
+) -> NDArray[np.int32]:
+    """Return the item_idx of the customer's product that adds most to an item-based score, -1 elsewhere."""
+    found = np.full(len(users), -1, np.int32)
+    item_cf = next((g for g in generators if isinstance(g, ItemCF)), None)
+    if item_cf is None:
+        return found
+    towards = sparse.csr_array(item_cf.neighbours.T)
+    own = tastes(history)
+    for row in np.flatnonzero(carrier == ItemCF.name):
+        liked = slice(own.indptr[users[row]], own.indptr[users[row] + 1])
+        near = slice(towards.indptr[column[row]], towards.indptr[column[row] + 1])
+        shared, at_own, at_near = np.intersect1d(own.indices[liked], towards.indices[near], return_indices=True)
+        if len(shared):
+            adds = own.data[liked][at_own] * towards.data[near][at_near]
+            found[row] = history.items[shared[adds.argmax()]]
+    return found

@@ -1,0 +1,160 @@
+"""Scores the customers of one range of buckets: candidates, features, ranker, lists."""
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from recsys import columns as c
+from recsys.assets import read_sql
+from recsys.candidates import Generator, propose
+from recsys.candidates.base import write_proposals
+from recsys.compute import engine
+from recsys.cuts import lay_cut
+from recsys.features import assemble, compute_tables
+from recsys.features.tables import ITEM_SIDE, TABLES
+from recsys.fusion import fuse
+from recsys.history import History, build_history, read_interactions
+from recsys.lists import rank_within
+from recsys.ranking import Ranker
+from recsys.ranking.ranking_set import attach_features
+from recsys.scoring.evidence import RANKED, add_evidence
+from recsys.scoring.state import FittedState
+from recsys.settings import Settings
+from recsys.snapshot import Snapshot
+
+CHUNK = 2048  # customers whose candidates are held with all features at once
+USER_SIDE = tuple(name for name in TABLES if name not in ITEM_SIDE)
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Buckets [bucket_from, bucket_to)."""
+
+    bucket_from: int
+    bucket_to: int
+
+
+def plan_shards(count: int) -> list[Shard]:
+    """Cut the buckets into ``count`` ranges of nearly equal width."""
+    edges = [c.BUCKETS * i // count for i in range(count + 1)]
+    return [Shard(low, high) for low, high in pairwise(edges) if high > low]
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """What scores one placement: settings with its recipe applied, its ranker and its fitted state."""
+
+    settings: Settings
+    placement: str
+    ranker: Ranker
+    state: FittedState
+
+
+def score_shard(snapshot: Snapshot, shard: Shard, scorers: Sequence[Scorer], folder: Path) -> dict[str, int]:
+    """Write ``<placement>.parquet`` with the lists of the shard's customers, for each scorer.
+
+    Args:
+        snapshot: whose customers are scored, as of its moment.
+        shard: which of them.
+        scorers: one a placement.
+        folder: where the files go: subject_id, bucket, rank, item_id, score, source, reason.
+
+    Returns:
+        Rows by placement.
+    """
+    rows = {}
+    with engine(scorers[0].settings) as connection:
+        snapshot.attach(connection, shard.bucket_from, shard.bucket_to)
+        users = connection.execute(
+            "select user_idx from users where bucket >= $1 and bucket < $2 and is_personalised order by user_idx",
+            [shard.bucket_from, shard.bucket_to],
+        ).fetchnumpy()["user_idx"]
+        lay_cut(connection, snapshot.as_of, users)
+        for scorer in scorers:
+            rows[scorer.placement] = _write_lists(connection, scorer, snapshot.user_count, folder)
+    return rows
+
+
+def _write_lists(connection: duckdb.DuckDBPyConnection, scorer: Scorer, user_count: int, folder: Path) -> int:
+    rows, writer = 0, None
+    path = folder / f"{scorer.placement}.parquet"
+    try:
+        for table in score_customers(connection, scorer, user_count):
+            writer = writer or pq.ParquetWriter(path, table.schema, compression="zstd")
+            writer.write_table(table)
+            rows += table.num_rows
+    finally:
+        if writer:
+            writer.close()
+    return rows
+
+
+def score_customers(connection: duckdb.DuckDBPyConnection, scorer: Scorer, user_count: int) -> Iterator[pa.Table]:
+    """Yield the lists of the customers whose cut is laid, some thousand customers at a time.
+
+    Customers without an event of a product that may be recommended get none: the default lists are theirs.
+    """
+    settings, state = scorer.settings, scorer.state
+    items, popularity = state.eligible
+    rows = read_interactions(connection, settings)
+    history = build_history(rows, items, popularity, user_count, state.as_of)
+    generators = state.generators(settings)
+    known = np.flatnonzero(np.diff(history.seen.indptr)).astype(np.int32)
+    with tempfile.TemporaryDirectory() as name:
+        work = Path(name)
+        compute_tables(connection, work, USER_SIDE)
+        attach_features(
+            connection, {table: state.folder / "features" if table in ITEM_SIDE else work for table in TABLES}
+        )
+        for start in range(0, len(known), CHUNK):
+            chunk = known[start : start + CHUNK]
+            yield _score_chunk(connection, scorer, history, generators, chunk, work)
+    if not len(known):
+        yield _lists(connection, scorer, RANKED.empty_table())
+
+
+def _score_chunk(
+    connection: duckdb.DuckDBPyConnection,
+    scorer: Scorer,
+    history: History,
+    generators: Sequence[Generator],
+    users: NDArray[np.int32],
+    work: Path,
+) -> pa.Table:
+    settings = scorer.settings
+    rules = settings.placement(scorer.placement)
+    proposals: Mapping[str, Path] = {
+        generator.name: write_proposals(
+            propose(generator, history, users, settings.candidates.per_generator, repeats=rules.repeats),
+            work / f"{generator.name}.proposals",
+        )
+        for generator in generators
+    }
+    fuse(connection, proposals, settings.candidates.generators, rules.weights, rules.fused)
+    table = connection.sql(assemble(settings.candidates.generators)).to_arrow_table()
+    names = scorer.ranker.names
+    features = np.column_stack([table[name].to_numpy() for name in names]).astype(np.float32, copy=False)
+    scores = scorer.ranker.scores(features, settings.thread_count)
+    kept = settings.publication.items + settings.publication.spare
+    order, rank = rank_within(table[c.USER_IDX].to_numpy(), table[c.ITEM_IDX].to_numpy(), scores, kept)
+    ranked = add_evidence(table.take(order), scores[order], rank, history, generators, settings)
+    return _lists(connection, scorer, ranked)
+
+
+def _lists(connection: duckdb.DuckDBPyConnection, scorer: Scorer, ranked: pa.Table) -> pa.Table:
+    connection.register("ranked", ranked)
+    try:
+        return connection.sql(
+            read_sql("scoring", "lists.sql"),
+            params={"recent_days": scorer.settings.candidates.popularity_days},
+        ).to_arrow_table()
+    finally:
+        connection.unregister("ranked")

@@ -1,0 +1,138 @@
+"""The state: what a recipe fits anew from each snapshot before it scores.
+
+A folder ``states/<id>`` with
+
+- ``catalogue.parquet``        the snapshot's products
+- ``eligible.npz``             item_idx that may be recommended, and their recent buyers
+- ``features/item.parquet``    product features
+- ``generators/<name>.npz``    what generators learned about products
+- ``defaults.parquet``         the lists for visitors and customers without history
+- ``customers/<name>.npz``     what generators keep of customers; it never leaves this machine with a model
+"""
+
+import json
+import shutil
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recsys.artifacts import Artifact, ArtifactStore, fingerprint
+from recsys.assets import read_sql
+from recsys.candidates import Generator, make_generator
+from recsys.candidates.base import load_state, save_state
+from recsys.compute import engine, write_parquet
+from recsys.cuts import lay_cut
+from recsys.features import compute_tables
+from recsys.features.tables import ITEM_SIDE
+from recsys.history import History, read_history
+from recsys.settings import Settings
+from recsys.snapshot import Snapshot
+
+KIND = "states"
+CUSTOMERS = "customers"
+ABOUT = "state.json"
+
+
+@dataclass(frozen=True)
+class FittedState:
+    """A fitted state on this machine, whole or only its item side."""
+
+    folder: Path
+
+    @cached_property
+    def about(self) -> dict[str, Any]:
+        """The moment, the snapshot and the number of customers."""
+        about: dict[str, Any] = json.loads((self.folder / ABOUT).read_text(encoding="utf-8"))
+        return about
+
+    @property
+    def as_of(self) -> datetime:
+        """The cut it was fitted at."""
+        return datetime.fromisoformat(self.about["as_of"])
+
+    @cached_property
+    def eligible(self) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+        """item_idx that may be recommended, and their recent buyers."""
+        arrays = load_state(self.folder / "eligible.npz")
+        return np.asarray(arrays["items"]), np.asarray(arrays["popularity"])
+
+    def generators(self, settings: Settings) -> list[Generator]:
+        """Return the fitted generators that are here, in the recipe's order."""
+        found = []
+        for name in settings.candidates.generators:
+            generator = make_generator(name)
+            place = CUSTOMERS if generator.keyed_by_customer else "generators"
+            path = self.folder / place / f"{name}.npz"
+            if path.is_file():
+                generator.restore(load_state(path), settings)
+                found.append(generator)
+        return found
+
+    def copy_item_side(self, target: Path) -> None:
+        """Copy what holds nothing of a customer, for a registered model."""
+        shutil.copytree(self.folder, target, ignore=shutil.ignore_patterns(CUSTOMERS, "_done.json"))
+
+
+def fit_state(settings: Settings, snapshot: Snapshot, state_key: str) -> Artifact:
+    """Fit the recipe in ``settings`` on a snapshot; the same snapshot and recipe give the same state.
+
+    Args:
+        settings: with a recipe applied.
+        snapshot: what to fit on.
+        state_key: the recipe's ``state_key``.
+    """
+
+    def build(folder: Path) -> dict[str, Any]:
+        with engine(settings) as connection:
+            snapshot.attach(connection)
+            lay_cut(connection, snapshot.as_of)
+            history = read_history(connection, settings, snapshot.as_of, snapshot.user_count)
+            (folder / "features").mkdir()
+            compute_tables(connection, folder / "features", ITEM_SIDE)
+            _write_defaults(connection, settings, history, folder)
+            consent = connection.execute("select is_personalised from users order by user_idx").fetchnumpy()[
+                "is_personalised"
+            ]
+        shutil.copy2(snapshot.items, folder / "catalogue.parquet")
+        save_state({"items": history.items, "popularity": history.popularity}, folder / "eligible.npz")
+        _fit_generators(settings, history, folder)
+        known = np.diff(history.seen.indptr) > 0
+        about = {
+            "as_of": snapshot.as_of.isoformat(),
+            "snapshot": snapshot.uri,
+            "snapshot_id": snapshot.snapshot_id,
+            "users": snapshot.user_count,
+            "expected_customers": int((known & consent.astype(bool)).sum()),
+            "eligible_items": len(history.items),
+        }
+        (folder / ABOUT).write_text(json.dumps(about, indent=1), encoding="utf-8")
+        return about
+
+    store = ArtifactStore(settings.resolved_home)
+    return store.make(KIND, fingerprint(snapshot.snapshot_id, state_key), build)
+
+
+def _fit_generators(settings: Settings, history: History, folder: Path) -> None:
+    for name in settings.candidates.generators:
+        generator = make_generator(name)
+        generator.fit(history, settings)
+        place = folder / (CUSTOMERS if generator.keyed_by_customer else "generators")
+        place.mkdir(exist_ok=True)
+        save_state(generator.state(), place / f"{name}.npz")
+
+
+def _write_defaults(connection: Any, settings: Settings, history: History, folder: Path) -> None:
+    connection.execute(
+        "create or replace temp table eligible as select unnest($items)::integer as item_idx",
+        {"items": history.items.tolist()},
+    )
+    parameters: dict[str, object] = {
+        "recent_days": settings.candidates.popularity_days,
+        "items": settings.publication.items + settings.publication.spare,
+    }
+    write_parquet(connection, read_sql("scoring", "defaults.sql"), folder / "defaults.parquet", parameters)

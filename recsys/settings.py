@@ -1,0 +1,205 @@
+"""One typed ``Settings`` object, read from ``RECSYS_*`` variables and ``recsys.toml``.
+
+A variable beats the file, the file beats the default. Nested settings join with two underscores:
+``RECSYS_RANKER__TREES=300``. Entry points call :func:`load_settings` once and pass the object on.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from recsys.errors import SettingsError
+
+GENERATORS = ("popularity", "repurchase", "item_cf", "user_cf", "als")
+Similarity = Literal["cosine", "pearson"]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CandidateSettings(_Section):
+    """How candidates are generated, the same for every placement."""
+
+    generators: tuple[str, ...] = GENERATORS
+    per_generator: int = Field(120, ge=10, le=2000, description="items a generator proposes to a customer")
+    popularity_days: int = Field(28, ge=1, description="days before the cut that popularity counts")
+    half_life_days: float = Field(120.0, gt=0, description="purchases lose half their weight in so many days")
+    similarity: Similarity = Field("cosine", description="item-based and user-based collaborative filtering")
+    item_neighbours: int = Field(200, ge=1, description="neighbours kept of an item")
+    user_neighbours: int = Field(50, ge=1, description="neighbours kept of a customer")
+    pearson_shrinkage: float = Field(20.0, ge=0, description="co-raters that halve a Pearson correlation")
+    als_factors: int = Field(64, ge=1)
+    als_iterations: int = Field(12, ge=1)
+    als_regularisation: float = Field(10.0, ge=0)
+    als_alpha: float = Field(1.0, gt=0, description="confidence is 1 + alpha * weight")
+
+    @field_validator("generators")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = sorted(set(names) - set(GENERATORS))
+        if unknown or not names:
+            raise ValueError(f"unknown generator {unknown}; choose from {', '.join(GENERATORS)}")
+        return names
+
+
+class RankerSettings(_Section):
+    """LightGBM's LambdaRank and the ranking set it learns from."""
+
+    cuts: int = Field(4, ge=1, le=24, description="training cuts, one horizon apart")
+    horizon_days: int = Field(28, ge=1, description="days after a cut in which a purchase counts as relevant")
+    max_customers: int = Field(20_000, ge=10, description="customers sampled for the ranking set, a cut")
+    negatives: int = Field(40, ge=1, description="candidates not bought that are kept of a customer and cut")
+    trees: int = Field(300, ge=1)
+    leaves: int = Field(15, ge=2)
+    learning_rate: float = Field(0.05, gt=0, le=1)
+    min_rows_in_leaf: int = Field(200, ge=1)
+    l2: float = Field(10.0, ge=0)
+    feature_fraction: float = Field(0.6, gt=0, le=1)
+    bagging_fraction: float = Field(0.8, gt=0, le=1)
+
+
+class PlacementSettings(_Section):
+    """A place in the shop: what may be shown there, and the model that ranks it."""
+
+    repeats: bool = Field(True, description="may show items the customer already had an event with")
+    fused: int = Field(200, ge=10, le=2000, description="candidates left after fusion, for the ranker")
+    weights: dict[str, float] = Field(default_factory=dict, description="fusion weight of a generator; 1 if absent")
+    model: Name | None = Field(None, description="registered model; <namespace>_<placement> if absent")
+
+
+class GateSettings(_Section):
+    """When a trained model may go live without a person."""
+
+    first_champion: Literal["auto", "ask"] = "auto"
+    later_champions: Literal["auto", "ask"] = "ask"
+    confidence: float = Field(0.95, gt=0.5, lt=1)
+    bootstrap: int = Field(2000, ge=100)
+    margin: float = Field(
+        0.005, ge=0, description="NDCG that a ranker may possibly lie below what it must not be below"
+    )
+
+
+class PublicationSettings(_Section):
+    """The lists that readers see, and the audit they pass first."""
+
+    items: int = Field(10, ge=1, le=100, description="items that readers see in a list")
+    spare: int = Field(
+        10, ge=0, le=100, description="rows more, so that a list stays full when rows are suppressed"
+    )
+    min_item_purchases: int = Field(10, ge=0, description="purchases before an item is recommended")
+    min_coverage: float = Field(
+        0.9, ge=0, le=1, description="share of eligible customers with a list, for the audit"
+    )
+    keep: int = Field(3, ge=2, description="superseded publications kept for a rollback, a placement")
+
+
+def _default_placements() -> dict[str, PlacementSettings]:
+    return {"for_you": PlacementSettings(repeats=True), "discover": PlacementSettings(repeats=False)}
+
+
+class Settings(BaseSettings):
+    """Everything a run can be told; see each field's description."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="RECSYS_",
+        env_nested_delimiter="__",
+        toml_file="recsys.toml",
+        extra="forbid",
+        frozen=True,
+    )
+
+    home: Path = Field(Path(".recsys"), description="where everything of a run lives")
+    warehouse_url: str | None = Field(None, description="SQLAlchemy URL; a DuckDB file under home if absent")
+    namespace: Name = Field("recsys", description="prefix of the names of models, DAGs and pools")
+    threads: int = Field(0, ge=0, description="threads a stage uses; 0: all cores of the machine")
+    memory_limit_gb: float = Field(3.0, gt=0, description="what DuckDB may hold in memory, in GiB")
+    seed: int = 20171205
+    shards: int = Field(2, ge=1, le=256, description="user shards that are scored one by one")
+    tracking_uri: str | None = Field(None, description="MLflow server; a SQLite file under home if absent")
+    airflow_port: int = Field(8080, ge=1, le=65535)
+    mlflow_port: int = Field(5000, ge=1, le=65535)
+    max_future_hours: float = Field(
+        24.0, ge=0, description="events later than the clock by more than this are quarantined"
+    )
+    max_user_events: int = Field(
+        50_000,
+        ge=100,
+        description="events of one customer above which all of them are quarantined as a bot's",
+    )
+    candidates: CandidateSettings = CandidateSettings()
+    ranker: RankerSettings = RankerSettings()
+    placements: dict[Name, PlacementSettings] = Field(default_factory=_default_placements)
+    gate: GateSettings = GateSettings()
+    publication: PublicationSettings = PublicationSettings()
+
+    @classmethod
+    def settings_customise_sources(  # noqa: D102
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls))
+
+    @property
+    def resolved_home(self) -> Path:
+        """``home`` as an absolute path."""
+        return self.home.expanduser().resolve()
+
+    @property
+    def database_url(self) -> str:
+        """The warehouse's SQLAlchemy URL, the embedded DuckDB file if none is set."""
+        return self.warehouse_url or f"duckdb:///{self.resolved_home / 'warehouse.duckdb'}"
+
+    @property
+    def mlflow_uri(self) -> str:
+        """The MLflow tracking URI: the setting, else ``MLFLOW_TRACKING_URI``, else a SQLite file under home."""
+        fallback = f"sqlite:///{self.resolved_home / 'mlflow' / 'mlflow.db'}"
+        return self.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or fallback
+
+    @property
+    def thread_count(self) -> int:
+        """Threads a stage may use, at least one."""
+        return self.threads or os.cpu_count() or 1
+
+    def placement(self, name: str) -> PlacementSettings:
+        """Return the settings of one placement.
+
+        Raises:
+            SettingsError: if no placement has that name.
+        """
+        if name not in self.placements:
+            known = ", ".join(sorted(self.placements))
+            raise SettingsError(f"There is no placement {name!r}; the settings have: {known}.")
+        return self.placements[name]
+
+    def model_name(self, placement: str) -> str:
+        """Return the registered model that ranks a placement."""
+        return self.placement(placement).model or f"{self.namespace}_{placement}"
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Read the settings of this process.
+
+    Raises:
+        SettingsError: naming each setting that can't be used, what it was and what is allowed.
+    """
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        lines = [f"  {'.'.join(map(str, e['loc']))} = {e.get('input')!r}: {e['msg']}" for e in error.errors()]
+        raise SettingsError(
+            "Settings can't be used (RECSYS_* variables or recsys.toml):\n" + "\n".join(lines)
+        ) from error

@@ -1,0 +1,245 @@
+"""A snapshot: what the warehouse held as of a moment, as Parquet, immutable, named by its content.
+
+A folder ``snapshots/<id>`` with
+
+- ``users.parquet``   user_idx (dense, ordered by bucket and id), user_id, bucket, is_personalised, segment
+- ``items.parquet``   item_idx (dense, ordered by id), item_id, title, category, brand, recommendable, exists_from
+- ``events/NN.parquet``  the events of one range of buckets, ordered by customer, time and id
+- ``events/guests.parquet``
+- ``manifest.json``   as_of, source, row counts, schema, the files' hashes and what was rejected by rule
+
+Every later stage reads this, never the warehouse.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow.parquet as pq
+
+from recsys import columns as c
+from recsys import contracts
+from recsys.artifacts import Artifact, ArtifactStore, file_hash, fingerprint, local_path
+from recsys.assets import read_sql
+from recsys.compute import engine, write_batches, write_parquet
+from recsys.errors import ContractError, SettingsError
+from recsys.moments import parse_moment
+from recsys.settings import Settings
+from recsys.warehouse import Warehouse, open_warehouse
+
+KIND = "snapshots"
+PARTS = 16
+EXTRACTED = (c.USERS, c.ITEMS, c.EVENTS)
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A finished snapshot on this machine."""
+
+    folder: Path
+
+    @classmethod
+    def open(cls, uri: str) -> "Snapshot":
+        """Open the snapshot that a URI names.
+
+        Raises:
+            NotFoundError: if it isn't there.
+        """
+        return cls(local_path(uri))
+
+    @property
+    def uri(self) -> str:
+        """The URI that stages pass on."""
+        return self.folder.as_uri()
+
+    @property
+    def snapshot_id(self) -> str:
+        """The name: the moment and the hash of the content."""
+        return self.folder.name
+
+    @cached_property
+    def manifest(self) -> dict[str, Any]:
+        """The manifest as written."""
+        manifest: dict[str, Any] = json.loads((self.folder / MANIFEST).read_text(encoding="utf-8"))
+        return manifest
+
+    @property
+    def as_of(self) -> datetime:
+        """The moment T: everything in here occurred and was known before it."""
+        return datetime.fromisoformat(self.manifest["as_of"])
+
+    @property
+    def first_event(self) -> datetime:
+        """When the first event occurred."""
+        return datetime.fromisoformat(self.manifest["first_event"])
+
+    @property
+    def users(self) -> Path:
+        """The customers' file."""
+        return self.folder / "users.parquet"
+
+    @property
+    def items(self) -> Path:
+        """The products' file."""
+        return self.folder / "items.parquet"
+
+    @property
+    def user_count(self) -> int:
+        """Number of customers."""
+        return int(self.manifest["rows"][c.USERS])
+
+    @property
+    def item_count(self) -> int:
+        """Number of products."""
+        return int(self.manifest["rows"][c.ITEMS])
+
+    def event_files(self, bucket_from: int = 0, bucket_to: int = c.BUCKETS) -> list[str]:
+        """Return the files that hold the customers' events of a range of buckets (no guests)."""
+        width = c.BUCKETS // PARTS
+        return [
+            str(self.folder / "events" / f"{part:02d}.parquet")
+            for part in range(PARTS)
+            if part * width < bucket_to and (part + 1) * width > bucket_from
+        ]
+
+    def attach(
+        self, connection: duckdb.DuckDBPyConnection, bucket_from: int = 0, bucket_to: int = c.BUCKETS
+    ) -> None:
+        """Give a DuckDB connection the views ``users``, ``items`` and ``events`` (of customers in those buckets)."""
+        connection.from_parquet(str(self.users)).create_view(c.USERS)
+        connection.from_parquet(str(self.items)).create_view(c.ITEMS)
+        connection.from_parquet(self.event_files(bucket_from, bucket_to)).create_view(c.EVENTS)
+
+
+def resolve_as_of(warehouse: Warehouse, settings: Settings, as_of: str, now: datetime) -> datetime:
+    """Return the moment that ``as_of`` means for what the warehouse holds.
+
+    ``latest`` is just after the newest event that no contract rejects.
+
+    Raises:
+        SettingsError: if it can't be read, or lies before the first event.
+        ContractError: if there are no events at all.
+    """
+    asked = parse_moment(as_of)
+    found = warehouse.query(
+        read_sql("snapshot", "latest_event.sql"),
+        {"latest_allowed": now + timedelta(hours=settings.max_future_hours)},
+    )[0]
+    if not found["all_rows"] or found["newest_at"] is None:
+        raise ContractError(
+            f"The warehouse has no usable events ({found['all_rows']} rows in shop.events). "
+            "Load a shop first, for example with 'recsys load completejourney'."
+        )
+    if asked is None:
+        newest: datetime = found["newest_at"]
+        return newest.replace(microsecond=0) + timedelta(seconds=1)
+    if asked <= found["first_at"]:
+        raise SettingsError(
+            f"as_of {as_of} lies before the first event ({found['first_at']}): there is nothing to learn from. "
+            f"Choose a moment up to {found['newest_at']}, or 'latest'."
+        )
+    return asked
+
+
+def take_snapshot(settings: Settings, *, as_of: str, now: datetime) -> Artifact:
+    """Extract what the warehouse held as of a moment and keep it under the hash of its content.
+
+    Raises:
+        SettingsError: if ``as_of`` can't be used.
+        ContractError: if the warehouse is empty or lacks a column.
+    """
+    store = ArtifactStore(settings.resolved_home)
+    latest_allowed = now + timedelta(hours=settings.max_future_hours)
+    with store.draft(KIND) as draft:
+        raw = draft / "raw"
+        raw.mkdir()
+        with open_warehouse(settings, purpose="extract a snapshot") as warehouse:
+            contracts.check_columns(warehouse)
+            moment = resolve_as_of(warehouse, settings, as_of, now)
+            _extract(warehouse, raw, moment, latest_allowed)
+        with engine(settings) as connection, store.draft(KIND) as folder:
+            rejected = _build(connection, raw, folder, settings, latest_allowed)
+            manifest = _manifest(folder, settings, moment, rejected)
+            manifest["first_event"] = _first_event(connection, moment)
+            name = f"{moment:%Y%m%dT%H%M%S}-{manifest['content_hash'][:12]}"
+            (folder / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+            rows = contracts.rejected_rows(connection, name, now)
+            facts = {"as_of": manifest["as_of"], "rows": manifest["rows"], "rejected": rejected}
+            artifact = store.adopt(folder, KIND, name, facts)
+    if rows.num_rows and not artifact.reused:
+        with open_warehouse(settings, purpose="write quarantine") as warehouse:
+            contracts.quarantine(warehouse, rows, name)
+    return artifact
+
+
+def _extract(warehouse: Warehouse, raw: Path, moment: datetime, latest_allowed: datetime) -> None:
+    for table in EXTRACTED:
+        parameters = {"as_of": moment}
+        if table == c.EVENTS:
+            parameters["latest_allowed"] = latest_allowed
+        sql = read_sql("snapshot", f"extract_{table}.sql")
+        with warehouse.read_arrow(sql, parameters) as reader:
+            write_batches(reader, raw / f"{table}.parquet")
+
+
+def _build(
+    connection: duckdb.DuckDBPyConnection,
+    raw: Path,
+    folder: Path,
+    settings: Settings,
+    latest_allowed: datetime,
+) -> dict[str, int]:
+    for table in EXTRACTED:
+        connection.from_parquet(str(raw / f"{table}.parquet")).create_view(f"extracted_{table}")
+    contracts.split_entities(connection)
+    for table in (c.USERS, c.ITEMS):
+        path = folder / f"{table}.parquet"
+        write_parquet(connection, read_sql("snapshot", f"{table}.sql"), path)
+        connection.from_parquet(str(path)).create_view(f"snapshot_{table}")
+    rejected = contracts.split_events(
+        connection, latest_allowed=latest_allowed, max_user_events=settings.max_user_events
+    )
+    events = folder / "events"
+    events.mkdir()
+    sql, width = read_sql("snapshot", "events.sql"), c.BUCKETS // PARTS
+    ranges = {f"{part:02d}": (part * width, (part + 1) * width) for part in range(PARTS)}
+    for name, (bucket_from, bucket_to) in {**ranges, "guests": (-1, 0)}.items():
+        bounds: dict[str, object] = {"bucket_from": bucket_from, "bucket_to": bucket_to}
+        write_parquet(connection, sql, events / f"{name}.parquet", bounds)
+    return rejected
+
+
+def _first_event(connection: duckdb.DuckDBPyConnection, moment: datetime) -> str:
+    (first,) = connection.execute("select min(occurred_at) from valid_events").fetchall()[0]
+    return (first or moment).isoformat()
+
+
+def _manifest(folder: Path, settings: Settings, moment: datetime, rejected: dict[str, int]) -> dict[str, Any]:
+    files = sorted(path for path in folder.rglob("*.parquet"))
+    hashes = {str(path.relative_to(folder)): file_hash(path) for path in files}
+
+    def count(pattern: str) -> int:
+        return sum(pq.read_metadata(path).num_rows for path in folder.glob(pattern))
+
+    return {
+        "as_of": moment.isoformat(),
+        "namespace": settings.namespace,
+        "rows": {
+            c.USERS: count("users.parquet"),
+            c.ITEMS: count("items.parquet"),
+            c.EVENTS: count("events/*.parquet"),
+            "guest_events": count("events/guests.parquet"),
+        },
+        "schema": {
+            table: [f"{field.name}: {field.type}" for field in pq.read_schema(path)]
+            for table, path in ((c.USERS, files[-1]), (c.ITEMS, files[-2]), (c.EVENTS, files[0]))
+        },
+        "rejected": rejected,
+        "files": hashes,
+        "content_hash": fingerprint(moment.isoformat(), hashes),
+    }

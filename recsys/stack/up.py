@@ -1,0 +1,88 @@
+"""Brings the local stack to the point where the platform's DAGs can run, and says how to reach it."""
+
+import time
+from typing import Final
+
+from rich.console import Console
+from rich.panel import Panel
+
+from recsys.errors import StackError
+from recsys.settings import Settings
+from recsys.stack.keys import USER
+from recsys.stack.stack import Stack
+
+_DAG_SECONDS: Final = 120.0
+_POLL_SECONDS: Final = 1.0
+
+
+def dag_ids(settings: Settings) -> tuple[str, str]:
+    """Return the DAGs that train and that publish, by the names that ``dags/`` gives them."""
+    return f"{settings.namespace}_train", f"{settings.namespace}_publish"
+
+
+def run_up(settings: Settings, console: Console | None = None) -> None:
+    """Start Airflow and MLflow, say where they are, and stay until Ctrl-C.
+
+    Raises:
+        StackError: if they don't start, or one of their parts ends.
+    """
+    console = console or Console()
+    with Stack(settings, console) as stack:
+        make_ready(stack)
+        console.print(addresses(stack))
+        wait_for_ctrl_c(stack)
+
+
+def make_ready(stack: Stack) -> None:
+    """Wait until the stack is healthy, make its pool, and let its DAGs run.
+
+    Raises:
+        StackError: if a part ends or isn't healthy in time, or if a DAG file can't be imported (its message).
+    """
+    stack.wait_until_healthy()
+    stack.api.set_pool(f"{stack.settings.namespace}_warehouse", 1, "Tasks that hold the shop's warehouse.")
+    for dag_id in dag_ids(stack.settings):
+        _wait_for_dag(stack, dag_id)
+        stack.api.unpause(dag_id)
+
+
+def _wait_for_dag(stack: Stack, dag_id: str) -> None:
+    deadline = time.monotonic() + _DAG_SECONDS
+    while not stack.api.has_dag(dag_id):
+        stack.check()
+        if errors := stack.api.import_errors():
+            name, message = next(iter(errors.items()))
+            raise StackError(f"Airflow can't import {name}:\n{message}")
+        if time.monotonic() > deadline:
+            raise StackError(
+                f"Airflow has not read the DAG {dag_id} within {_DAG_SECONDS:.0f} s. "
+                f"See the dag-processor's log in {stack.layout.logs}."
+            )
+        time.sleep(_POLL_SECONDS)
+
+
+def addresses(stack: Stack) -> Panel:
+    """Return what a person needs to open both UIs."""
+    return Panel(
+        f"Airflow  {stack.layout.airflow_url}   log-in [bold]{USER}[/] / [bold]{stack.password}[/]\n"
+        f"MLflow   {stack.layout.mlflow_url}   (no log-in)\n"
+        f"Files    {stack.layout.home}",
+        title="The platform is up, on this machine only",
+        expand=False,
+    )
+
+
+def wait_for_ctrl_c(stack: Stack) -> None:
+    """Stay until a stopping signal; a stack of another process is left to it at once.
+
+    Raises:
+        StackError: if a part ends meanwhile.
+    """
+    if stack.attached:
+        stack.console.print("Another process runs this stack; it stays up until that one is stopped.")
+        return
+    stack.console.print("Ctrl-C stops everything.")
+    try:
+        stack.watch()
+    except KeyboardInterrupt:
+        stack.console.print("Stopping Airflow and MLflow.")

@@ -1,0 +1,60 @@
+"""Turns what an engine or driver raises into a message for a person."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import duckdb
+import psycopg
+from adbc_driver_manager import Error as AdbcError
+from sqlalchemy.exc import SQLAlchemyError
+
+from recsys.errors import WarehouseBusyError, WarehouseError
+
+# What the engines say, in lower case, and what to tell a person instead. The first match counts.
+_HINTS: tuple[tuple[str, str], ...] = (
+    ("no space left", "The disk is full. Free some space and run it again; nothing was half-written."),
+    ("could not extend file", "The server's disk is full. Free some space and run it again."),
+    ("not enough disk space", "The disk is full. Free some space and run it again."),
+    ("could not set lock on file", "Another program has the file open. Close it and try again."),
+    ("not a valid duckdb database", "Point RECSYS_WAREHOUSE_URL to another file, or move this one away."),
+    (
+        "corrupt database file",
+        "The file is damaged. Move it away and load the shop again, or restore a copy.",
+    ),
+    ("checksum", "The file is damaged. Move it away and load the shop again, or restore a copy."),
+    ("storage version", "The file was written by another version of DuckDB. Use that one, or load again."),
+    ("out of memory", "Raise RECSYS_MEMORY_LIMIT_GB, or use fewer threads (RECSYS_THREADS)."),
+    ("password authentication failed", "Check user and password in RECSYS_WAREHOUSE_URL."),
+    ("connection refused", "Is the server running, and are host and port in RECSYS_WAREHOUSE_URL right?"),
+    ("failed to resolve host", "Check the host in RECSYS_WAREHOUSE_URL."),
+    ("name or service not known", "Check the host in RECSYS_WAREHOUSE_URL."),
+    ("does not exist", "If the shop isn't loaded yet, run: recsys load completejourney"),
+    ("permission denied", "Give the warehouse's user the right to do this, or use another one."),
+    ("is a directory", "RECSYS_WAREHOUSE_URL must name a file, not a folder."),
+)
+_DRIVER_ERRORS = (SQLAlchemyError, duckdb.Error, psycopg.Error, AdbcError)
+
+
+def explain(error: BaseException) -> str:
+    """Return the engine's own words in one line, and what to do about it where that is known."""
+    said = str(getattr(error, "orig", None) or error).strip()
+    first_line = " ".join(said.split())[:500]
+    lowered = said.lower()
+    hint = next((advice for words, advice in _HINTS if words in lowered), "")
+    return f"{first_line.rstrip('.')}. {hint}".strip()
+
+
+@contextmanager
+def reported(doing: str) -> Iterator[None]:
+    """Raise what the engine raises as a :class:`WarehouseError` that says what was being done.
+
+    Raises:
+        WarehouseBusyError: if another program has the DuckDB file open.
+        WarehouseError: for anything else that engine or driver raise.
+    """
+    try:
+        yield
+    except _DRIVER_ERRORS as error:
+        message = f"{doing}: {explain(error)}"
+        kind = WarehouseBusyError if "could not set lock on file" in str(error).lower() else WarehouseError
+        raise kind(message) from error

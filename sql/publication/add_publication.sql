@@ -1,0 +1,36 @@
+insert into recsys.publications (
+    publication_id,
+    placement,
+    as_of,
+    model_name,
+    model_version,
+    state_id,
+    run_id,
+    snapshot_id,
+    code_commit,
+    status,
+    user_count,
+    row_count,
+    checksum,
+    created_at,
+    items_shown,
+    attempt
+)
+values (
+    :publication_id,
+    :placement,
+    :as_of,
+    :model_name,
+    :model_version,
+    :state_id,
+    :run_id,
+    :snapshot_id,
+    :code_commit,
+    'staged',
+    :user_count,
+    :row_count,
+    :checksum,
+    :now,
+    :items_shown,
+    :attempt
+)

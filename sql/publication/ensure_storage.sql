@@ -1,0 +1,3 @@
+insert into recsys.list_storage (placement, fence)
+values (:placement, 0)
+on conflict do nothing

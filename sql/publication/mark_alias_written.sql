@@ -1,0 +1,3 @@
+update recsys.alias_projection
+set written_version = :version, written_at = :now
+where model_name = :model_name and alias = :alias

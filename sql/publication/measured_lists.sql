@@ -1,0 +1,10 @@
+-- One row per customer and rank of what readers see of a placement; default lists are left out.
+select
+    user_id,
+    item_id,
+    rank,
+    publication_id,
+    model_version,
+    as_of
+from recsys.live_recommendations
+where placement = :placement and user_id <> '*' and user_id not like 'segment:%'

@@ -1,0 +1,12 @@
+-- only the attempt that staged or claimed it may bring it live
+update recsys.publications
+set
+    status = 'live',
+    live_at = :now,
+    ended_at = null,
+    previous_publication_id = :expected,
+    audit = cast(:audit as json)
+where
+    publication_id = :publication_id
+    and attempt = :attempt
+    and status in ('staged', 'superseded', 'withdrawn')

@@ -1,0 +1,2 @@
+delete from recsys.publication_lists
+where publication_id = :publication_id

@@ -1,0 +1,29 @@
+-- One row per customer and rank: the published row, with a reason that its evidence supports.
+-- ranked holds user_idx, item_idx, rank, score, source, carrier (the generator that the reason speaks of),
+-- pair_lines, pair_last_at, because_idx (the customer's product that the neighbourhood points from), recent_buyers.
+select
+    users.user_id as subject_id,
+    users.bucket,
+    ranked.rank,
+    items.item_id,
+    ranked.score,
+    ranked.source,
+    case
+        when ranked.carrier = 'repurchase' and ranked.pair_lines = 1
+            then 'You bought this on ' || strftime(ranked.pair_last_at, '%-d %B %Y') || '.'
+        when ranked.carrier = 'repurchase'
+            then 'You bought this ' || ranked.pair_lines || ' times, last on '
+            || strftime(ranked.pair_last_at, '%-d %B %Y') || '.'
+        when ranked.carrier = 'item_cf' and because.title is not null
+            then 'Often bought by customers who, like you, bought ' || because.title || '.'
+        when ranked.carrier = 'user_cf' then 'Bought by customers whose taste is most like yours.'
+        when ranked.carrier = 'popularity'
+            then 'Popular now: ' || ranked.recent_buyers || ' customers bought this in the last '
+            || $recent_days || ' days.'
+        else 'Fits what you usually buy.'
+    end as reason
+from ranked
+inner join users on ranked.user_idx = users.user_idx
+inner join items on ranked.item_idx = items.item_idx
+left join items as because on ranked.because_idx = because.item_idx
+order by users.user_idx, ranked.rank

@@ -1,0 +1,5 @@
+create table {table} as
+select *
+from (
+{select}
+) as step

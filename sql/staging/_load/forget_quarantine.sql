@@ -1,0 +1,2 @@
+delete from shop.quarantine
+where run_id like '{prefix}%'

@@ -1,0 +1,5 @@
+insert into shop.{table} ({columns})
+select {values}
+from (
+{select}
+) as mapped

@@ -1,0 +1,137 @@
+"""What every generator must do, on a matrix whose answers are planted."""
+
+import numpy as np
+import pytest
+
+from recsys.candidates import GENERATORS, make_generator, propose
+from recsys.candidates.base import load_state, save_state
+from recsys.errors import SettingsError
+from recsys.settings import CandidateSettings, load_settings
+from tests.support.matrices import history_of, planted
+
+SETTINGS = load_settings(
+    threads=1, candidates=CandidateSettings(als_factors=6, als_regularisation=0.1, user_neighbours=10)
+)
+COLLABORATIVE = ("item_cf", "user_cf", "als")
+CUSTOMERS, PRODUCTS = 12, 8
+
+
+def proposals(name: str, history, *, k: int = 5, repeats: bool = True, users=None) -> dict[int, list[int]]:
+    generator = make_generator(name)
+    generator.fit(history, SETTINGS)
+    users = np.arange(history.shape[0], dtype=np.int32) if users is None else users
+    lists: dict[int, list[int]] = {int(user): [] for user in users}
+    for block in propose(generator, history, users, k, repeats=repeats):
+        for user, item in zip(block.user_idx.tolist(), block.item_idx.tolist(), strict=True):
+            lists[user].append(item)
+    return lists
+
+
+@pytest.mark.parametrize("similarity", ["cosine", "pearson"])
+@pytest.mark.parametrize("name", COLLABORATIVE)
+def test_collaborative_filtering_finds_the_missing_product_of_the_group(name: str, similarity: str) -> None:
+    chosen = SETTINGS.candidates.model_copy(update={"similarity": similarity, "pearson_shrinkage": 1.0})
+    settings = SETTINGS.model_copy(update={"candidates": chosen})
+    history = history_of(planted())
+    generator = make_generator(name)
+    generator.fit(history, settings)
+    first = np.arange(4, dtype=np.int32) * CUSTOMERS
+    found = next(iter(propose(generator, history, first, 1, repeats=False)))
+    assert found.user_idx.tolist() == first.tolist()
+    assert found.item_idx.tolist() == [group * PRODUCTS * 10 for group in range(4)]
+
+
+def test_repurchase_orders_own_products_by_decayed_counts() -> None:
+    history = history_of(np.array([[0, 3, 1, 2], [1, 0, 0, 0]]))
+    assert proposals("repurchase", history) == {0: [10, 30, 20], 1: [0]}
+
+
+def test_popularity_shows_everyone_the_products_with_the_most_recent_buyers() -> None:
+    history = history_of(np.array([[1, 0, 0], [0, 0, 0]]), popularity=np.array([2.0, 7.0, 0.0]))
+    assert proposals("popularity", history) == {0: [10, 0], 1: [10, 0]}
+    assert proposals("popularity", history, repeats=False) == {0: [10], 1: [10, 0]}
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+def test_proposals_are_ordered_unique_and_at_most_k(name: str) -> None:
+    history = history_of(planted())
+    generator = make_generator(name)
+    generator.fit(history, SETTINGS)
+    users = np.arange(history.shape[0], dtype=np.int32)
+    for block in propose(generator, history, users, 7, repeats=True):
+        for user in np.unique(block.user_idx):
+            own = block.user_idx == user
+            assert block.rank[own].tolist() == list(range(1, own.sum() + 1))
+            assert own.sum() <= 7
+            assert len(set(block.item_idx[own].tolist())) == own.sum()
+            assert (np.diff(block.score[own]) <= 0).all()
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+def test_nothing_seen_is_proposed_where_repeats_are_not_wanted(name: str) -> None:
+    counts = planted()
+    lists = proposals(name, history_of(counts), k=50, repeats=False)
+    for user, items in lists.items():
+        assert not any(counts[user, item // 10] for item in items)
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+def test_blocks_and_order_of_customers_do_not_matter(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    history = history_of(planted())
+    whole = proposals(name, history)
+    monkeypatch.setattr("recsys.candidates.base.BLOCK", 5)
+    assert proposals(name, history) == whole
+    alone = proposals(name, history, users=np.array([17], np.int32))
+    assert alone == {17: whole[17]}
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+def test_state_survives_a_file(name: str, tmp_path) -> None:
+    history = history_of(planted())
+    fitted, restored = make_generator(name), make_generator(name)
+    fitted.fit(history, SETTINGS)
+    save_state(fitted.state(), tmp_path / "state.npz")
+    restored.restore(load_state(tmp_path / "state.npz"), SETTINGS)
+    users = np.arange(history.shape[0], dtype=np.int32)
+    before, after = (list(propose(g, history, users, 6, repeats=True)) for g in (fitted, restored))
+    assert all((a.item_idx == b.item_idx).all() and (a.score == b.score).all() for a, b in zip(before, after, strict=True))
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+def test_a_customer_without_history_breaks_nothing(name: str) -> None:
+    counts = planted()
+    counts[5] = 0
+    lists = proposals(name, history_of(counts))
+    if name != "popularity" and name != "als":
+        assert lists[5] == []
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+def test_only_generators_keyed_by_customer_keep_rows_of_customers(name: str) -> None:
+    history = history_of(planted(groups=5, customers=9, products=7))
+    generator = make_generator(name)
+    generator.fit(history, SETTINGS)
+    has_rows = any(matrix.shape[0] == 45 for matrix in generator.state().values())
+    assert has_rows == generator.keyed_by_customer
+
+
+def test_als_agrees_with_the_library_it_is_fitted_with() -> None:
+    from implicit.als import AlternatingLeastSquares
+    from scipy import sparse
+
+    from recsys.candidates.item_cf import tastes
+
+    history = history_of(planted())
+    ours = make_generator("als")
+    ours.fit(history, SETTINGS)
+    library = AlternatingLeastSquares(factors=6, regularization=0.1, alpha=1.0, use_gpu=False)
+    library.item_factors = ours.factors
+    rows = sparse.csr_matrix(tastes(history))
+    rows.data = 1 + rows.data  # the library's confidence is alpha * data, ours 1 + alpha * data
+    expected = library.recalculate_user(np.arange(3), rows[:3]) @ ours.factors.T
+    assert np.asarray(ours.scores(history, np.arange(3, dtype=np.int32))) == pytest.approx(expected, abs=2e-3)
+
+
+def test_an_unknown_generator_is_named() -> None:
+    with pytest.raises(SettingsError, match=r"'magic'.*popularity, repurchase"):
+        make_generator("magic")

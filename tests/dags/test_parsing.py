@@ -1,0 +1,61 @@
+"""Reading a DAG file is cheap: Airflow does it every half minute."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from recsys.assets import assets_root
+
+HEAVY = ["mlflow", "lightgbm", "pandas", "implicit", "sklearn", "scipy", "pyarrow", "duckdb"]
+DAG_FILES = sorted(p.name for p in (assets_root() / "dags").glob("*.py") if p.name != "recsys_wiring.py")
+
+
+def run_in_clean_process(code: str, home: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    dags = assets_root() / "dags"
+    paths = os.pathsep.join([str(dags), str(assets_root())])
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "AIRFLOW_HOME": str(home), "PYTHONPATH": paths, **environment},
+        cwd=home,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_both_dags_are_there() -> None:
+    assert DAG_FILES == ["recsys_publish.py", "recsys_train.py"]
+
+
+@pytest.mark.parametrize("name", DAG_FILES)
+def test_a_dag_file_imports_nothing_heavy(name: str, tmp_path: Path) -> None:
+    code = f"import sys, {Path(name).stem}; print([m for m in {HEAVY} if m in sys.modules])"
+    done = run_in_clean_process(code, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_setting_that_cannot_be_used_is_an_import_error_that_names_it(tmp_path: Path) -> None:
+    done = run_in_clean_process("import recsys_train", tmp_path, RECSYS_SHARDS="many")
+    assert done.returncode != 0
+    assert "SettingsError" in done.stderr
+    assert "shards = 'many'" in done.stderr
+
+
+def test_names_take_the_namespace(tmp_path: Path) -> None:
+    code = (
+        "import recsys_publish, recsys_train, recsys_wiring as w;"
+        "print(w.TRAIN, w.PUBLISH, w.POOL, w.CHAMPION.name, w.CHAMPION.uri)"
+    )
+    done = run_in_clean_process(code, tmp_path, RECSYS_NAMESPACE="acme")
+    assert done.returncode == 0, done.stderr
+    expected = "acme_train acme_publish acme_warehouse acme_champion x-recsys://acme/champion"
+    assert done.stdout.splitlines()[-1] == expected
+
+
+def test_the_shared_module_is_not_read_as_a_dag_file() -> None:
+    ignored = (assets_root() / "dags" / ".airflowignore").read_text(encoding="utf-8").splitlines()
+    assert "recsys_wiring.py" in ignored

@@ -1,0 +1,138 @@
+"""What every DAG and task of ours must have, read from the parsed DAGs."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from recsys.assets import assets_root
+from recsys.settings import load_settings
+
+HOLDS_WAREHOUSE = {"snapshot", "gate", "promotion", "state", "publication"}
+
+
+@pytest.fixture(scope="module")
+def dags() -> dict[str, Any]:
+    from airflow.dag_processing.dagbag import BundleDagBag
+
+    # As the dag-processor does: the folder itself is importable, since it is a bundle's root.
+    folder = assets_root() / "dags"
+    bag = BundleDagBag(dag_folder=str(folder), bundle_path=folder, load_op_links=False)
+    assert bag.import_errors == {}
+    return dict(bag.dags)
+
+
+@pytest.fixture(scope="module")
+def tasks(dags: dict[str, Any]) -> list[Any]:
+    return [task for dag in dags.values() for task in dag.tasks]
+
+
+def test_the_bag_holds_the_two_dags(dags: dict[str, Any]) -> None:
+    assert sorted(dags) == ["recsys_publish", "recsys_train"]
+
+
+@pytest.mark.parametrize("dag_id", ["recsys_train", "recsys_publish"])
+def test_a_dag_explains_and_bounds_itself(dags: dict[str, Any], dag_id: str) -> None:
+    dag = dags[dag_id]
+    for part in ("**Purpose.**", "**Inputs.**", "**Outputs.**", "**On failure.**"):
+        assert part in dag.doc_md
+    assert dag.description
+    assert "recommendations" in dag.tags
+    assert dag.owner == "recommendations"
+    assert dag.catchup is False
+    assert dag.max_active_runs == 1
+    assert dag.dagrun_timeout is not None
+
+
+def test_every_task_retries_with_back_off_and_ends_in_time(tasks: list[Any]) -> None:
+    for task in tasks:
+        assert task.retries == 2, task.task_id
+        assert task.retry_exponential_backoff, task.task_id
+        assert timedelta(0) < task.execution_timeout <= timedelta(hours=2), task.task_id
+        assert task.doc_md, task.task_id
+
+
+def test_an_error_for_a_person_is_not_tried_again(tasks: list[Any]) -> None:
+    from recsys.errors import ContractError, SettingsError, WarehouseBusyError
+
+    for task in tasks:
+        decide = task.retry_policy.evaluate
+        for error in (SettingsError("bad"), ContractError("empty")):
+            assert decide(error, 1, 2).action.value == "fail", task.task_id
+        assert decide(WarehouseBusyError("held"), 1, 2).action.value == "default", task.task_id
+
+
+def test_what_holds_the_warehouse_takes_its_pool(tasks: list[Any]) -> None:
+    for task in tasks:
+        expected = "recsys_warehouse" if task.task_id in HOLDS_WAREHOUSE else "default_pool"
+        assert task.pool == expected, task.task_id
+
+
+def test_training_and_publication_are_the_chain_in_order(dags: dict[str, Any]) -> None:
+    from recsys.stack.progress import topological_order
+
+    order = {
+        dag_id: topological_order({t.task_id: sorted(t.downstream_task_ids) for t in dag.tasks})
+        for dag_id, dag in dags.items()
+    }
+    assert order["recsys_publish"] == ["snapshot", "state", "scoring", "publication"]
+    assert order["recsys_train"][0] == "snapshot"
+    assert set(order["recsys_train"][1:3]) == {"features", "candidates"}
+    last = ["ranking_set", "ranker", "evaluation", "registration", "gate", "promotion"]
+    assert order["recsys_train"][3:] == last
+
+
+def test_both_together_make_at_most_25_task_instances(dags: dict[str, Any]) -> None:
+    settings = load_settings()
+    copies = {
+        "candidates": len(settings.candidates.generators),
+        "scoring": settings.shards,
+        "publication": len(settings.placements),
+    }
+    total = sum(copies.get(task.task_id, 1) for dag in dags.values() for task in dag.tasks)
+    assert total == 19
+
+
+def test_only_a_promotion_announces_a_champion_and_the_publication_waits_for_it(dags: dict[str, Any]) -> None:
+    outlets = {
+        task.task_id: [asset.name for asset in task.outlets]
+        for dag in dags.values()
+        for task in dag.tasks
+        if task.outlets
+    }
+    assert outlets == {"promotion": ["recsys_champion"], "publication": ["recsys_live"]}
+    timetable = dags["recsys_publish"].timetable
+    assert [asset.name for asset in timetable.asset_condition.objects] == ["recsys_champion"]
+    assert timetable.timetable.expression == "0 5 * * *"
+    assert dags["recsys_train"].timetable.expression == "0 3 * * 1"
+
+
+@pytest.mark.parametrize("as_of", ["latest", "2017-12-05", "2017-12-05T06:00", "2017-12-05 06:00:30"])
+def test_the_form_takes_a_moment(dags: dict[str, Any], as_of: str) -> None:
+    for dag in dags.values():
+        assert dag.params.get_param("as_of").resolve(as_of) == as_of
+
+
+@pytest.mark.parametrize("as_of", ["", "yesterday", "05.12.2017", "2017-12-5", "latest; drop table"])
+def test_the_form_refuses_what_is_no_moment(dags: dict[str, Any], as_of: str) -> None:
+    from airflow.sdk.exceptions import ParamValidationError
+
+    for dag in dags.values():
+        with pytest.raises(ParamValidationError):
+            dag.params.get_param("as_of").resolve(as_of)
+
+
+@pytest.mark.parametrize("placements", [[], ["homepage"], ["for_you", "for_you"], "for_you"])
+def test_the_form_refuses_placements_that_do_not_exist(dags: dict[str, Any], placements: object) -> None:
+    from airflow.sdk.exceptions import ParamValidationError
+
+    for dag in dags.values():
+        with pytest.raises(ParamValidationError):
+            dag.params.get_param("placements").resolve(placements)
+
+
+def test_every_parameter_explains_itself(dags: dict[str, Any]) -> None:
+    for dag in dags.values():
+        for name in ("as_of", "placements"):
+            param = dag.params.get_param(name)
+            assert param.description and param.schema["title"] and param.schema["section"]

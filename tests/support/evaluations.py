@@ -1,0 +1,71 @@
+"""Small evaluations with known figures, in the shape that the evaluation stage writes."""
+
+from typing import Any
+
+MODELS = ("popularity", "repurchase", "item_cf", "ranker")
+
+
+def evaluation(**placements: dict[str, Any]) -> dict[str, Any]:
+    """Return an evaluation of two placements, or of those given."""
+    return {
+        "snapshot_id": "2018-01-02-0123456789abcdef",
+        "as_of": "2018-01-02T00:00:00",
+        "holdout": {"from": "2017-12-05T00:00:00", "to": "2018-01-02T00:00:00"},
+        "placements": placements
+        or {
+            "for_you": placement(best="repurchase", ranker=0.42, others=(0.155, 0.405, 0.2)),
+            "discover": placement(best="item_cf", ranker=0.05, others=(0.036, 0.0, 0.043)),
+        },
+    }
+
+
+def placement(
+    *,
+    best: str = "repurchase",
+    ranker: float = 0.42,
+    others: tuple[float, float, float] = (0.155, 0.405, 0.2),
+    half_width: float = 0.004,
+    customers: int = 1960,
+) -> dict[str, Any]:
+    """Return one placement's figures; every interval is the difference plus and minus the half width."""
+    scores = dict(zip(MODELS, (*others, ranker), strict=True))
+    return {
+        "customers": customers,
+        "models": {name: _metrics(score) for name, score in scores.items()},
+        "ranker": "ranker",
+        "best_single": best,
+        "baselines": ["popularity"],
+        "comparisons": [
+            comparison("ranker", name, ranker - score, half_width)
+            for name, score in scores.items()
+            if name != "ranker"
+        ],
+        "slices": {
+            "few purchases": {"customers": customers // 4, **{n: s * 0.6 for n, s in scores.items()}},
+            "many purchases": {"customers": customers // 4, **{n: s * 1.3 for n, s in scores.items()}},
+        },
+        "without_rule_of_ten": {name: score * 0.9 for name, score in scores.items()},
+        "importance": [
+            {"feature": "own purchases, 120-day half-life", "gain": 900.5},
+            {"feature": "popularity_28", "gain": 120.0},
+        ],
+        "learning_curve": {"iteration": [1, 50, 100], "ndcg@10": [ranker * 0.8, ranker * 0.95, ranker]},
+    }
+
+
+def comparison(a: str, b: str, difference: float, half_width: float) -> dict[str, Any]:
+    low, high = difference - half_width, difference + half_width
+    return {
+        "a": a,
+        "b": b,
+        "metric": "ndcg@10",
+        "difference": difference,
+        "low": low,
+        "high": high,
+        "confidence": 0.95,
+    }
+
+
+def _metrics(score: float) -> dict[str, float]:
+    names = ("recall@10", "precision@10", "hit_rate@10", "map@10", "mrr@10", "coverage")
+    return {"ndcg@10": score, **{name: round(score * 0.5, 6) for name in names}}

@@ -1,0 +1,291 @@
+"""The command line: what it prints, how it ends, and that it is documented."""
+
+import os
+import subprocess
+import sys
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+import typer.main
+from typer.testing import CliRunner, Result
+
+from recsys.cli import app
+from recsys.cli.stages import StageMeter, describe, peak_mib, reset_peak
+from recsys.publication import publish
+from recsys.settings import Settings
+from recsys.warehouse import open_warehouse
+from tests.support.publications import ITEMS, NOW, approve, made_lists, write_publication
+from tests.support.warehouse import make_settings, user_id, write_small_shop
+
+ROOT = Path(__file__).parents[1]
+COMMANDS = {
+    "up",
+    "load",
+    "init",
+    "run",
+    "evaluate",
+    "recommend",
+    "publications",
+    "rollback",
+    "status",
+    "doctor",
+    "demo",
+    "migrate",
+}
+
+
+def commands() -> dict[str, object]:
+    return dict(typer.main.get_command(app).commands)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in [name for name in os.environ if name.startswith(("RECSYS_", "MLFLOW_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("RECSYS_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def settings(home: Path, tmp_path: Path) -> Settings:
+    """A shop with two publications on for_you."""
+    settings = make_settings(tmp_path)
+    with open_warehouse(settings, purpose="test") as warehouse:
+        write_small_shop(warehouse, users=60, items=ITEMS, days=60)
+        for day, version in ((0, "1"), (1, "2")):
+            approve(warehouse, version)
+            name = f"p{version}"
+            lists = write_publication(tmp_path / "files", name, made_lists(shift=day, label=name), version=version)
+            publish(warehouse, settings, lists, now=NOW + timedelta(days=day))
+    return settings
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(app, list(arguments))
+
+
+def test_the_commands_are_the_contract() -> None:
+    assert set(commands()) >= COMMANDS
+
+
+@pytest.mark.parametrize("name", sorted(commands()))
+def test_every_command_is_in_the_readme(name: str) -> None:
+    assert f"recsys {name}" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", sorted(commands()))
+def test_every_command_explains_itself_with_an_example(name: str) -> None:
+    result = run(name, "--help")
+    assert result.exit_code == 0
+    assert "Examples:" in result.output
+    assert f"recsys {name}" in result.output
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from recsys.cli import app; app(['--help'], standalone_mode=False); "
+        "print([m for m in ('mlflow', 'lightgbm', 'pandas', 'duckdb', 'pyarrow', 'sqlalchemy', 'airflow', 'implicit', "
+        "'sklearn', 'numpy', 'pydantic') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_recommend_shows_titles_and_reasons(settings: Settings) -> None:
+    result = run("recommend", user_id(0))
+    assert result.exit_code == 0, result.output
+    header = f"for_you: what customer {user_id(0)} sees, as of 2025-01-01 00:00, model version 2"
+    assert result.output.splitlines()[0] == header
+    for cell in ("title", "category", "reason", "score", "Product 4 of group 1", "Because p2 says so.", "1.0000"):
+        assert cell in result.output
+    assert "default" not in result.output
+
+
+def test_recommend_to_somebody_unknown_says_why(settings: Settings) -> None:
+    result = run("recommend", "nobody")
+    assert result.exit_code == 0
+    assert "There is no customer 'nobody' in the shop's tables, so this is the list for everybody." in result.output
+    assert "Product 2 of group 1" in result.output
+
+
+def test_text_from_the_warehouse_is_not_read_as_markup(settings: Settings) -> None:
+    with open_warehouse(settings, purpose="test") as warehouse, warehouse.transaction() as connection:
+        connection.exec_driver_sql("update shop.items set title = '[bold]Tea[/] [red]' where item_id = 'i004'")
+    assert "[bold]Tea[/] [red]" in run("recommend", user_id(0)).output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ("recommend", "1", "--placement", "nope"),
+            "There is no placement 'nope'; the settings have: discover, for_you.",
+        ),
+        (("run", "--placement", "nope"), "There is no placement 'nope'"),
+        (("run", "--as-of", "yesterday"), "as_of 'yesterday' is neither 'latest', a date"),
+        (("evaluate", "--as-of", "2017-13-01"), "as_of '2017-13-01' is neither"),
+        (("recommend", "1"), "There is no warehouse at"),
+        (("publications",), "Load a shop first: recsys load completejourney"),
+        (("status",), "There is no warehouse at"),
+        (("rollback",), "There is no warehouse at"),
+    ],
+)
+def test_errors_are_a_message_and_code_1_and_leave_nothing(
+    home: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    result = run(*arguments)
+    assert result.exit_code == 1
+    assert message in result.stderr
+    assert "Traceback" not in result.output
+    assert not home.exists()
+
+
+def test_a_bad_setting_is_told(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECSYS_SHARDS", "many")
+    result = run("status")
+    assert result.exit_code == 1
+    assert "shards = 'many'" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [("frobnicate",), ("run", "--bad"), ("recommend",), ("load", "x", "--customers", "0")]
+)
+def test_bad_usage_is_code_2(home: Path, arguments: tuple[str, ...]) -> None:
+    assert run(*arguments).exit_code == 2
+
+
+def test_nothing_published_yet_says_how(home: Path, tmp_path: Path) -> None:
+    with open_warehouse(make_settings(tmp_path), purpose="test") as warehouse:
+        write_small_shop(warehouse, users=10, items=ITEMS, days=30)
+    result = run("recommend", "1", "--placement", "discover")
+    assert result.exit_code == 1
+    assert "Publish one with: recsys run --placement discover" in result.stderr
+    assert "Nothing was published yet" in run("publications").output
+    assert "none approved" in run("status").output
+    assert "Nothing is live" in run("rollback").stderr
+
+
+def test_a_warehouse_without_tables_says_what_to_run(home: Path, tmp_path: Path) -> None:
+    with open_warehouse(make_settings(tmp_path), purpose="test"):
+        pass
+    result = run("status")
+    assert result.exit_code == 1
+    assert "lacks the tables of 0001_shop.sql" in result.stderr
+    assert "Run: recsys migrate." in result.stderr
+    first, again = run("migrate"), run("migrate")
+    assert "0001_shop.sql, 0002_published.sql" in first.output
+    assert "nothing to do" in again.output
+    assert run("status").exit_code == 0
+
+
+def test_publications_status_and_rollback(settings: Settings) -> None:
+    listed = run("publications", "--placement", "for_you").output
+    assert listed.index("p2") < listed.index("p1")
+    assert "superseded" in listed
+    before = run("status").output
+    assert "p1 (version 1)" in before
+    assert "recsys_for_you 2" in before
+
+    result = run("rollback", "--reason", "too many sweets", "--by", "ada")
+    assert result.exit_code == 0, result.output
+    assert "for_you: p1 is live again (as of 2025-01-01 00:00, version 1 of recsys_for_you)." in result.output
+
+    after = run("status").output
+    assert "recsys_for_you 1" in after
+    assert "too many sweets" in after
+    assert "Because p1 says so." in run("recommend", user_id(0)).output
+    assert run("rollback").exit_code == 1
+
+
+def test_rollback_asks_which_placement_when_several_are_live(settings: Settings, tmp_path: Path) -> None:
+    with open_warehouse(settings, purpose="test") as warehouse:
+        approve(warehouse, "1", placement="discover")
+        lists = write_publication(tmp_path / "files", "d1", made_lists(), placement="discover")
+        publish(warehouse, settings, lists, now=NOW)
+    result = run("rollback")
+    assert result.exit_code == 1
+    assert "Several placements are live (for_you, discover)" in result.stderr
+
+
+def test_init_writes_a_skeleton_and_overwrites_nothing(home: Path) -> None:
+    assert run("init", "myshop").exit_code == 0
+    assert Path("sql/staging/myshop/source.toml").is_file()
+    again = run("init", "myshop")
+    assert again.exit_code == 1
+    assert "myshop" in again.stderr
+
+
+def test_doctor_looks_and_makes_nothing(home: Path) -> None:
+    result = run("doctor")
+    assert result.exit_code == 0, result.output
+    for what in ("python", "duckdb", "home", "disk", "warehouse", "mlflow"):
+        assert what in result.output
+    assert not home.exists()
+
+
+def test_doctor_finds_what_is_wrong(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_warehouse(make_settings(tmp_path), purpose="test"):
+        pass
+    monkeypatch.setenv("RECSYS_TRACKING_URI", "http://127.0.0.1:9")
+    result = run("doctor")
+    assert result.exit_code == 1
+    assert "run recsys migrate" in result.output
+    assert "WRONG" in result.output
+    assert "http://127.0.0.1:9" in result.output
+
+
+def test_version() -> None:
+    assert run("--version").output.startswith("recsys 0.")
+
+
+def test_a_stage_is_shown_with_seconds_memory_and_result() -> None:
+    from io import StringIO
+
+    from rich.console import Console
+
+    out = StringIO()
+    meter = StageMeter(Console(file=out, width=140))
+    for stage, result in (
+        ("snapshot", {"snapshot": "file:///x", "snapshot_id": "abc", "reused": False, "rows": {"events": 3}}),
+        ("features", {"features": "file:///y", "reused": True}),
+    ):
+        meter(stage, None)
+        meter(stage, result)
+    meter.total()
+    lines = out.getvalue().splitlines()
+    assert [line.split()[0] for line in lines] == ["snapshot", "features", "in"]
+    assert "snapshot_id abc" in lines[0]
+    assert lines[1].endswith("reused")
+    assert all(" MiB" in line and " s " in line for line in lines)
+    assert [cost.stage for cost in meter.costs] == ["snapshot", "features"]
+    assert all(cost.peak_mib > 10 for cost in meter.costs)
+
+
+def test_the_result_of_a_stage_in_a_few_words() -> None:
+    assert describe({"lists": "file:///x", "customers": 1969, "score": 0.5, "placement": "for_you"}) == (
+        "customers 1,969, score 0.5, placement for_you"
+    )
+    assert describe({"state": "file:///x", "shards": []}) == "done"
+
+
+@pytest.mark.skipif(not os.access("/proc/self/clear_refs", os.W_OK), reason="only Linux can reset the peak")
+def test_the_peak_is_that_of_the_stage() -> None:
+    block = bytearray(200 * 2**20)
+    high = peak_mib()
+    del block
+    reset_peak()
+    assert peak_mib() < high - 100
+
+
+def test_naive_utc_is_read_once(settings: Settings) -> None:
+    """A rollback's decision, move and status all carry the same moment."""
+    run("rollback")
+    with open_warehouse(settings, purpose="test") as warehouse:
+        [decision] = warehouse.query("select decided_at from recsys.decisions where verdict = 'rolled_back'")
+        [move] = warehouse.query("select moved_at from recsys.pointer_moves where cause = 'rolled_back'")
+        [live] = warehouse.query("select live_at from recsys.publications where status = 'live'")
+    moment = decision["decided_at"]
+    assert moment == move["moved_at"] == live["live_at"]
+    assert isinstance(moment, datetime) and moment.tzinfo is None
