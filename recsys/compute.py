@@ -8,10 +8,13 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from recsys.settings import Settings
 
@@ -35,6 +38,14 @@ def engine(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
     finally:
         connection.close()
+
+
+def fetch_columns(
+    connection: duckdb.DuckDBPyConnection, query: str, parameters: dict[str, object] | list[object] | None = None
+) -> dict[str, NDArray[Any]]:
+    """Return a query's columns as arrays by name. For columns without nulls."""
+    found = connection.execute(query, parameters or {}).fetchnumpy()
+    return {name: np.asarray(values) for name, values in found.items()}
 
 
 def write_parquet(

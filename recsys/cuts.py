@@ -79,9 +79,7 @@ def cut_name(cut: datetime) -> str:
     return f"{cut:%Y%m%dT%H%M%S}"
 
 
-def lay_cut(
-    connection: duckdb.DuckDBPyConnection, cut_at: datetime, users: NDArray[np.int32] | None = None
-) -> None:
+def lay_cut(connection: duckdb.DuckDBPyConnection, cut_at: datetime, users: NDArray[np.int32] | None = None) -> None:
     """Make the tables ``cuts`` (cut_id, subject_id, cut_at) and ``purchases`` for one moment.
 
     Args:

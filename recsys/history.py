@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from recsys.assets import read_sql
+from recsys.compute import fetch_columns
 from recsys.settings import Settings
 
 
@@ -51,10 +53,11 @@ def eligible_items(
     (``min_purchases``, the publication's setting if None).
     """
     least = settings.publication.min_item_purchases if min_purchases is None else min_purchases
-    counts = connection.execute(
+    counts = fetch_columns(
+        connection,
         read_sql("features", "item_counts.sql"),
         {"cut_at": cut_at, "recent_days": settings.candidates.popularity_days},
-    ).fetchnumpy()
+    )
     chosen = counts["may_be_shown"].astype(bool) & (counts["purchases"] >= least)
     return counts["item_idx"][chosen].astype(np.int32), counts["recent_buyers"][chosen].astype(np.float64)
 
@@ -68,16 +71,15 @@ def read_history(
     return build_history(rows, items, popularity, user_count, cut_at)
 
 
-def read_interactions(connection: duckdb.DuckDBPyConnection, settings: Settings) -> dict[str, NDArray[np.generic]]:
+def read_interactions(connection: duckdb.DuckDBPyConnection, settings: Settings) -> dict[str, NDArray[Any]]:
     """Return user_idx, item_idx, purchases and weight of the cut that is laid, ordered."""
-    rows: dict[str, NDArray[np.generic]] = connection.execute(
-        read_sql("features", "interactions.sql"), {"half_life": settings.candidates.half_life_days}
-    ).fetchnumpy()
-    return rows
+    return fetch_columns(
+        connection, read_sql("features", "interactions.sql"), {"half_life": settings.candidates.half_life_days}
+    )
 
 
 def build_history(
-    rows: dict[str, NDArray[np.generic]],
+    rows: dict[str, NDArray[Any]],
     items: NDArray[np.int32],
     popularity: NDArray[np.float64],
     user_count: int,

@@ -176,9 +176,7 @@ def list_decisions(
     warehouse: Warehouse, placement: str | None = None, *, connection: Connection | None = None
 ) -> list[Decision]:
     """Return the decisions in their order, of one placement or of all."""
-    rows = warehouse.query(
-        read_sql("publication", "decisions.sql"), {"placement": placement}, connection=connection
-    )
+    rows = warehouse.query(read_sql("publication", "decisions.sql"), {"placement": placement}, connection=connection)
     return [Decision(**row) for row in rows]
 
 
@@ -195,9 +193,7 @@ def champion(warehouse: Warehouse, placement: str, *, connection: Connection | N
     return _as_champion(history, standing[-1]) if standing else None
 
 
-def previous_champion(
-    warehouse: Warehouse, placement: str, *, connection: Connection | None = None
-) -> Champion | None:
+def previous_champion(warehouse: Warehouse, placement: str, *, connection: Connection | None = None) -> Champion | None:
     """Return the version that served before the champion; None if there was none."""
     history = list_decisions(warehouse, placement, connection=connection)
     standing = champions(history)
@@ -301,16 +297,12 @@ def _rolled_back(standing: list[Version], undone: Version, restored: Version | N
 
 def _as_champion(history: list[Decision], version: Version) -> Champion | None:
     approvals = [
-        entry
-        for entry in history
-        if entry.verdict == APPROVED and (entry.model_name, entry.model_version) == version
+        entry for entry in history if entry.verdict == APPROVED and (entry.model_name, entry.model_version) == version
     ]
     if not approvals:
         return None
     newest = approvals[-1]
-    return Champion(
-        newest.placement, newest.model_name, newest.model_version, newest.decided_at, newest.decision_id
-    )
+    return Champion(newest.placement, newest.model_name, newest.model_version, newest.decided_at, newest.decision_id)
 
 
 def _project(warehouse: Warehouse, connection: Connection, ruling: Ruling, *, now: datetime) -> None:

@@ -107,9 +107,7 @@ class Snapshot:
             if part * width < bucket_to and (part + 1) * width > bucket_from
         ]
 
-    def attach(
-        self, connection: duckdb.DuckDBPyConnection, bucket_from: int = 0, bucket_to: int = c.BUCKETS
-    ) -> None:
+    def attach(self, connection: duckdb.DuckDBPyConnection, bucket_from: int = 0, bucket_to: int = c.BUCKETS) -> None:
         """Give a DuckDB connection the views ``users``, ``items`` and ``events`` (of customers in those buckets)."""
         connection.from_parquet(str(self.users)).create_view(c.USERS)
         connection.from_parquet(str(self.items)).create_view(c.ITEMS)

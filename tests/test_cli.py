@@ -49,8 +49,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def settings(home: Path, tmp_path: Path) -> Settings:
-    """A shop with two publications on for_you."""
+def settings(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """A shop with two publications on for_you, and an MLflow that is away."""
+    monkeypatch.setenv("RECSYS_TRACKING_URI", "http://127.0.0.1:9")
     settings = make_settings(tmp_path)
     with open_warehouse(settings, purpose="test") as warehouse:
         write_small_shop(warehouse, users=60, items=ITEMS, days=60)
@@ -192,7 +193,10 @@ def test_publications_status_and_rollback(settings: Settings) -> None:
     assert result.exit_code == 0, result.output
     assert "for_you: p1 is live again (as of 2025-01-01 00:00, version 1 of recsys_for_you)." in result.output
 
+    assert "MLflow's aliases follow at the next run: MLflow at http://127.0.0.1:9" in result.output
+
     after = run("status").output
+    assert "MLflow's alias champion of recsys_for_you is still to become 1." in after
     assert "recsys_for_you 1" in after
     assert "too many sweets" in after
     assert "Because p1 says so." in run("recommend", user_id(0)).output

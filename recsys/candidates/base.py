@@ -8,7 +8,7 @@ customers. To add one: write a file with a class that has ``name``, ``fit`` and 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -20,8 +20,8 @@ from recsys import columns as c
 from recsys.history import History
 from recsys.settings import Settings
 
-Scores = sparse.csr_array | NDArray[np.float32]
-State = dict[str, sparse.csr_array | NDArray[np.generic]]
+Scores: TypeAlias = sparse.csr_array | NDArray[np.float32]
+State: TypeAlias = dict[str, sparse.csr_array | NDArray[np.generic]]
 BLOCK = 256  # customers scored at once: memory is bounded by block x products
 
 

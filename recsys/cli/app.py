@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 PLAIN_WIDTH: Final = 140
 """Columns of a table where the output is a file or a pipe."""
 
-LOAD_HINT: Final = (
-    "Load a shop first: recsys load completejourney (the demo), or recsys init NAME for your own."
-)
+LOAD_HINT: Final = "Load a shop first: recsys load completejourney (the demo), or recsys init NAME for your own."
 
 
 class _Commands(TyperGroup):

@@ -10,9 +10,7 @@ from recsys.cli.app import app, check_placements, make_console, read_settings
 if TYPE_CHECKING:
     from rich.console import Console
 
-AsOf = Annotated[
-    str, typer.Option(metavar="WHEN", help="A date, a time, or latest: just after the newest event.")
-]
+AsOf = Annotated[str, typer.Option(metavar="WHEN", help="A date, a time, or latest: just after the newest event.")]
 Placements = Annotated[
     list[str] | None, typer.Option("--placement", metavar="P", help="Only this placement; may be repeated.")
 ]
@@ -150,8 +148,9 @@ def show_metrics(console: "Console", metrics: Mapping[str, Mapping[str, float]])
 
     if not metrics:
         return
-    table = Table(title="NDCG@10 on days that no model had seen", title_justify="left")
-    table.add_column("model")
+    # Not the table's own title: that would be broken at the width of the table.
+    console.print("NDCG@10 on days that no model had seen")
+    table = Table("model")
     models: dict[str, None] = {}
     for placement, values in metrics.items():
         table.add_column(placement, justify="right")

@@ -128,9 +128,7 @@ def _check_mlflow(settings: "Settings") -> Finding:
 
 
 def _check_threads(settings: "Settings") -> Finding:
-    return Finding(
-        "threads", None, f"{settings.thread_count} of {os.cpu_count()} cores, RECSYS_THREADS sets them"
-    )
+    return Finding("threads", None, f"{settings.thread_count} of {os.cpu_count()} cores, RECSYS_THREADS sets them")
 
 
 def _existing(path: Path) -> Path:

@@ -105,9 +105,7 @@ def rollback(
     with open_ready(settings, "recsys rollback") as warehouse:
         where = placement or _only_live(warehouse, settings)
         decided_by = by or getpass.getuser()
-        record = roll_back(
-            warehouse, settings, where, decided_by=decided_by, channel="cli", reason=reason, now=now
-        )
+        record = roll_back(warehouse, settings, where, decided_by=decided_by, channel="cli", reason=reason, now=now)
     console = make_console()
     console.print(
         f"{where}: {record.publication_id} is live again (as of {record.as_of:%Y-%m-%d %H:%M}, version "
@@ -162,7 +160,6 @@ def _only_live(warehouse: "Warehouse", settings: "Settings") -> str:
         raise NotFoundError("Nothing is live, so there is nothing to roll back. recsys run publishes.")
     if len(live) > 1:
         raise SettingsError(
-            f"Several placements are live ({', '.join(live)}); say which one to roll back: "
-            f"--placement {live[0]}"
+            f"Several placements are live ({', '.join(live)}); say which one to roll back: --placement {live[0]}"
         )
     return live[0]

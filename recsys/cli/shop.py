@@ -14,16 +14,12 @@ if TYPE_CHECKING:
 
 @app.command()
 def load(
-    name: Annotated[
-        str, typer.Argument(help="The source: a folder sql/staging/NAME here, or a shipped one.")
-    ],
+    name: Annotated[str, typer.Argument(help="The source: a folder sql/staging/NAME here, or a shipped one.")],
     until: Annotated[
         str | None,
         typer.Option(metavar="DATE", help="Load nothing that occurred or was known at or after DATE."),
     ] = None,
-    data: Annotated[
-        Path | None, typer.Option(metavar="PATH", help="The file or folder with the raw data.")
-    ] = None,
+    data: Annotated[Path | None, typer.Option(metavar="PATH", help="The file or folder with the raw data.")] = None,
     customers: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Only the first N customers, for a quick look.")
     ] = None,

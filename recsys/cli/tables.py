@@ -23,9 +23,7 @@ def list_table(shown: CustomerList) -> Table:
 
 def publication_table(records: list[PublicationRecord]) -> Table:
     """Return publications, one a row."""
-    table = Table(
-        "publication", "placement", "status", "as of", "version", "customers", "rows", "live", "ended"
-    )
+    table = Table("publication", "placement", "status", "as of", "version", "customers", "rows", "live", "ended")
     for record in records:
         _add(
             table,

@@ -34,7 +34,7 @@ def precision(hits: Hits, relevant: Counts) -> Values:
 
 def hit_rate(hits: Hits, relevant: Counts) -> Values:
     """Return 1 where the list shows any relevant product."""
-    return hits.any(axis=1).astype(np.float64)
+    return np.asarray(hits.any(axis=1), dtype=np.float64)
 
 
 def average_precision(hits: Hits, relevant: Counts) -> Values:

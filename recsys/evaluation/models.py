@@ -79,9 +79,7 @@ def compare_models(
             for name in models
             if name != RANKER
         ],
-        "slices": {
-            name: _slice(headline, np.isin(truth.users, users)) for name, users in slices.items() if len(users)
-        },
+        "slices": {name: _slice(headline, np.isin(truth.users, users)) for name, users in slices.items() if len(users)},
         "without_rule_of_ten": {
             name: _mean(
                 per_customer(

@@ -7,7 +7,7 @@ from typing import Any
 
 from recsys import columns as c
 from recsys.assets import read_sql
-from recsys.compute import engine
+from recsys.compute import engine, fetch_columns
 from recsys.cuts import lay_cut
 from recsys.errors import NotFoundError
 from recsys.evaluation.metrics import hit_matrix, per_customer
@@ -51,10 +51,11 @@ def measure(warehouse: Warehouse, settings: Settings, later: Snapshot, placement
         later.attach(connection)
         connection.register("live", live)
         lists = _as_lists(
-            connection.execute(
+            fetch_columns(
+                connection,
                 "select users.user_idx, items.item_idx, live.rank from live "
-                "inner join users using (user_id) inner join items using (item_id)"
-            ).fetchnumpy()
+                "inner join users using (user_id) inner join items using (item_id)",
+            )
         )
         lay_cut(connection, as_of)
         items, _ = eligible_items(connection, settings, as_of)

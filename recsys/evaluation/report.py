@@ -164,9 +164,7 @@ def _cards(figures: Mapping[str, Any], found: Mapping[str, Any] | None) -> list[
     if found:
         share = f"{100 * found.get('confidence', 0.95):g} % interval"
         note = f"{share} {words.signed(found['low'])} to {words.signed(found['high'])}: {words.outcome(found)}"
-        cards.append(
-            {"value": words.signed(found["difference"]), "label": "difference between the two", "note": note}
-        )
+        cards.append({"value": words.signed(found["difference"]), "label": "difference between the two", "note": note})
     if "hit_rate@10" in scores:
         value = f"{100 * scores['hit_rate@10']:.0f} of 100"
         note = f"{100 * best.get('hit_rate@10', 0):.0f} of 100 with the best single generator"

@@ -21,7 +21,7 @@ from recsys.columns import (
 from recsys.errors import SourceError, WarehouseError
 from recsys.load.raw import clean_select
 from recsys.load.report import CleaningRow
-from recsys.load.source import CANONICAL, Source
+from recsys.load.source import Source
 from recsys.load.statements import statement
 from recsys.warehouse import Warehouse
 
@@ -180,11 +180,6 @@ class CanonicalLoad:
     def _count(self, relation: str) -> int:
         [row] = self.warehouse.query(statement("count", relation=relation), connection=self.connection)
         return int(row["row_count"])
-
-
-def replace_order() -> tuple[str, ...]:
-    """Return the canonical tables in the order of their replacement: what is referred to comes first."""
-    return CANONICAL
 
 
 def _names(columns: list[_Column]) -> str:

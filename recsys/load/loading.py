@@ -10,13 +10,13 @@ import pyarrow as pa
 
 from recsys.assets import sql_path
 from recsys.errors import SettingsError, SourceError, WarehouseError
-from recsys.load.canonical import CanonicalLoad, replace_order
+from recsys.load.canonical import CanonicalLoad
 from recsys.load.files import fingerprint, locate
 from recsys.load.progress import Progress
 from recsys.load.raw import clean_select, replace_raw
 from recsys.load.reading import RawReader, Selection, open_raw
 from recsys.load.report import CleaningRow, LoadReport
-from recsys.load.source import Source, find_source
+from recsys.load.source import CANONICAL, Source, find_source
 from recsys.load.statements import statement
 from recsys.settings import Settings
 from recsys.warehouse import Warehouse, migrate, open_warehouse
@@ -88,7 +88,7 @@ def _write(load: CanonicalLoad, reader: RawReader, selection: Selection, progres
     rejected = reader.rejected()
     cleaning = _keep_rejected(load, rejected)
     rows = {}
-    for table in replace_order():
+    for table in CANONICAL:
         with progress.step(f"shop {table}") as advance:
             rows[table], left_out = load.replace(table)
             advance(rows[table])
@@ -140,8 +140,7 @@ def _loaded_before(warehouse: Warehouse, source: Source, load_id: str, selection
     if not warehouse.query("select load_id from shop.sources where load_id = :id", {"id": load_id}):
         return None
     rows = {
-        table: int(warehouse.query(statement("count", relation=f"shop.{table}"))[0]["row_count"])
-        for table in replace_order()
+        table: int(warehouse.query(statement("count", relation=f"shop.{table}"))[0]["row_count"]) for table in CANONICAL
     }
     cleaning = warehouse.query("select rule, reason, row_count from shop.cleaning order by rule, reason")
     return LoadReport(

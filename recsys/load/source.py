@@ -13,6 +13,7 @@ from recsys.assets import sql_path
 from recsys.errors import SourceError
 
 SOURCE_FILE: Final = "source.toml"
+# In the order of their replacement: what is referred to comes first.
 CANONICAL: Final = (
     "users",
     "items",

@@ -55,9 +55,7 @@ def evaluate_only(
     }
 
 
-def run_chain(
-    settings: Settings, *, as_of: str, placements: list[str], now: datetime, progress: Progress
-) -> Result:
+def run_chain(settings: Settings, *, as_of: str, placements: list[str], now: datetime, progress: Progress) -> Result:
     """Train, decide, score and publish.
 
     Returns:

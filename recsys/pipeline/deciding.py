@@ -71,8 +71,7 @@ def _record(source: Snapshot, evaluation: str, found: Mapping[str, Any], run_nam
         evaluation=found,
         rows=source.manifest["rows"],
         schema={
-            table: dict(field.split(": ", 1) for field in fields)
-            for table, fields in source.manifest["schema"].items()
+            table: dict(field.split(": ", 1) for field in fields) for table, fields in source.manifest["schema"].items()
         },
         files={"": (folder / REPORT,), "plots": tuple(sorted(plots.glob("*.png")))},
     )

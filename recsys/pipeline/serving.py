@@ -56,9 +56,7 @@ def fit_state(settings: Settings, *, snapshot: str, placements: list[str]) -> Re
     }
     shown = (settings.publication.items, settings.publication.spare)
     made = ArtifactStore(settings.resolved_home).make("plans", fingerprint(chosen, shown), build)
-    shards = [
-        {"bucket_from": s.bucket_from, "bucket_to": s.bucket_to} for s in scoring.plan_shards(settings.shards)
-    ]
+    shards = [{"bucket_from": s.bucket_from, "bucket_to": s.bucket_to} for s in scoring.plan_shards(settings.shards)]
     return {
         "state": made.uri,
         "placements": [name for name in placements if name in plan["placements"]],

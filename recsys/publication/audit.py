@@ -90,9 +90,7 @@ def audit(
     return Audit(stored, coverage, short, examples, failures)
 
 
-def reject(
-    warehouse: Warehouse, publication: NewPublication, found: Audit, *, attempt: str, now: datetime
-) -> None:
+def reject(warehouse: Warehouse, publication: NewPublication, found: Audit, *, attempt: str, now: datetime) -> None:
     """Mark a staged publication as failed and remove its rows, in one transaction.
 
     Raises:
@@ -132,9 +130,7 @@ def failed(publication: NewPublication, found: Audit) -> AuditError:
     return AuditError(failure_text(publication, found))
 
 
-def _read_back(
-    warehouse: Warehouse, bench: duckdb.DuckDBPyConnection, publication_id: str, path: Path
-) -> None:
+def _read_back(warehouse: Warehouse, bench: duckdb.DuckDBPyConnection, publication_id: str, path: Path) -> None:
     query = read_sql("publication", "publication_rows.sql")
     with warehouse.read_arrow(query, {"publication_id": publication_id}) as reader:
         write_batches(reader, path)

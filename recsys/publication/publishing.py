@@ -145,9 +145,7 @@ def _is_live(warehouse: Warehouse, publication: NewPublication) -> bool:
     return read_pointer(warehouse, publication.placement).publication_id == publication.publication_id
 
 
-def _bring_live(
-    warehouse: Warehouse, settings: Settings, publication: NewPublication, *, now: datetime
-) -> None:
+def _bring_live(warehouse: Warehouse, settings: Settings, publication: NewPublication, *, now: datetime) -> None:
     # Read first: whatever moves the pointer from here on makes this attempt fail.
     expected = read_pointer(warehouse, publication.placement)
     _require_champion(warehouse, publication)
@@ -167,21 +165,16 @@ def _claim(warehouse: Warehouse, publication: NewPublication, attempt: str) -> b
             "Run the publication again: it is a skip."
         )
     with warehouse.transaction() as connection:
-        return (
-            run(connection, "claim_publication", publication_id=record.publication_id, attempt=attempt) == 1
-        )
+        return run(connection, "claim_publication", publication_id=record.publication_id, attempt=attempt) == 1
 
 
-def _require_champion(
-    warehouse: Warehouse, publication: NewPublication, connection: Connection | None = None
-) -> None:
+def _require_champion(warehouse: Warehouse, publication: NewPublication, connection: Connection | None = None) -> None:
     """Refuse a version that nobody approved, or that another one has replaced."""
     champion = ledger.champion(warehouse, publication.placement, connection=connection)
     version = f"version {publication.model_version} of {publication.model_name}"
     if champion is None:
         raise AuditError(
-            f"{version} can't go live on {publication.placement}: no version has been approved there. "
-            "Approve it first."
+            f"{version} can't go live on {publication.placement}: no version has been approved there. Approve it first."
         )
     if (champion.model_name, champion.model_version) != (publication.model_name, publication.model_version):
         raise AuditError(

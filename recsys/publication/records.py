@@ -140,9 +140,7 @@ def live_publication(
 
 def read_pointer(warehouse: Warehouse, placement: str, *, connection: Connection | None = None) -> Pointer:
     """Return the pointer of a placement; publication None and fence 0 while nothing was ever live."""
-    rows = warehouse.query(
-        read_sql("publication", "pointer.sql"), {"placement": placement}, connection=connection
-    )
+    rows = warehouse.query(read_sql("publication", "pointer.sql"), {"placement": placement}, connection=connection)
     return Pointer(**rows[0]) if rows else Pointer(placement, None, 0)
 
 

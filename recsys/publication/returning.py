@@ -118,9 +118,7 @@ def _live_and_target(
 ) -> tuple[PublicationRecord, PublicationRecord]:
     live = next((record for record in records if record.publication_id == pointer.publication_id), None)
     if live is None:
-        raise NotFoundError(
-            f"Nothing is live on {placement}, so there is nothing to roll back. recsys run publishes."
-        )
+        raise NotFoundError(f"Nothing is live on {placement}, so there is nothing to roll back. recsys run publishes.")
     target = rollback_target(records, live.publication_id)
     if target is None:
         raise NotFoundError(

@@ -30,7 +30,7 @@ from recsys.columns import (
 )
 from recsys.compute import engine
 from recsys.errors import ConflictError, ContractError
-from recsys.publication.records import NewPublication
+from recsys.publication.records import NewPublication, find_publication
 from recsys.publication.statements import lock_storage, run
 from recsys.settings import Settings
 from recsys.warehouse import Warehouse
@@ -93,8 +93,7 @@ def totals(bench: duckdb.DuckDBPyConnection, relation: str) -> Totals:
         raise ContractError(f"The lists hold a {BUCKET} or {RANK} that is out of range: {error}") from error
     if keyless:
         raise ContractError(
-            f"{keyless} of {rows} rows of lists have no {BUCKET}, {SUBJECT_ID} or {RANK}. Make the "
-            "lists again."
+            f"{keyless} of {rows} rows of lists have no {BUCKET}, {SUBJECT_ID} or {RANK}. Make the lists again."
         )
     return Totals(int(rows), int(users), str(checksum))
 
@@ -128,13 +127,14 @@ def stage(
         lock_storage(connection, publication.placement)
         run(connection, "ensure_pointer", placement=publication.placement)
         run(connection, "remove_lists", publication_id=publication.publication_id)
-        _register(connection, publication, counted, attempt=attempt, items_shown=items_shown, now=now)
+        _register(warehouse, connection, publication, counted, attempt=attempt, items_shown=items_shown, now=now)
         _load_stored(warehouse, bench, publication.placement)
         warehouse.append(connection, f"{PUBLISHED}.publication_lists", _lists(bench, publication))
         warehouse.append(connection, f"{PUBLISHED}.list_rows", _new_rows(bench, publication))
 
 
 def _register(
+    warehouse: Warehouse,
     connection: Connection,
     publication: NewPublication,
     counted: Totals,
@@ -163,7 +163,7 @@ def _register(
     }
     if run(connection, "restage_publication", **row):
         return
-    if run(connection, "count_publication", publication_id=publication.publication_id):
+    if find_publication(warehouse, publication.publication_id, connection=connection) is not None:
         raise ConflictError(
             f"The publication {publication.publication_id} was changed by another attempt while this one "
             "began. Run the publication again: it is a skip if the other attempt finished."
@@ -215,8 +215,6 @@ def _check_columns(files: tuple[Path, ...], columns: dict[str, str]) -> None:
             raise ContractError(f"{path} holds columns of the wrong kind: {'; '.join(wrong)}. Make it again.")
 
 
-def _view(
-    bench: duckdb.DuckDBPyConnection, name: str, files: tuple[Path, ...], columns: dict[str, str]
-) -> None:
+def _view(bench: duckdb.DuckDBPyConnection, name: str, files: tuple[Path, ...], columns: dict[str, str]) -> None:
     picked = ", ".join(f"cast({column} as {kind}) as {column}" for column, kind in columns.items())
     bench.read_parquet([str(path) for path in files]).project(picked).create_view(name)

@@ -58,7 +58,8 @@ def group_sizes(user_idx: NDArray[np.int32]) -> NDArray[np.int32]:
     if not len(user_idx):
         return np.empty(0, np.int32)
     starts = np.flatnonzero(np.r_[True, user_idx[1:] != user_idx[:-1]])
-    return np.diff(np.r_[starts, len(user_idx)]).astype(np.int32)
+    sizes: NDArray[np.int32] = np.diff(np.r_[starts, len(user_idx)]).astype(np.int32)
+    return sizes
 
 
 NOT_FEATURES = (c.USER_IDX, c.ITEM_IDX, c.LABEL)
@@ -76,9 +77,7 @@ def _read_part(path: Path) -> Part:
     return features, labels, users, items
 
 
-def write_truth(
-    connection: duckdb.DuckDBPyConnection, settings: Settings, items: NDArray[np.int32], path: Path
-) -> int:
+def write_truth(connection: duckdb.DuckDBPyConnection, settings: Settings, items: NDArray[np.int32], path: Path) -> int:
     """Write what customers bought after the cut that is laid; make the view ``truth`` of it.
 
     Args:
@@ -102,9 +101,7 @@ def attach_features(connection: duckdb.DuckDBPyConnection, folders: Mapping[str,
     """Make the ``features_<table>`` views and ``item_groups`` that candidates are joined with."""
     make_item_groups(connection)
     for name in TABLES:
-        connection.from_parquet(str(folders[name] / f"{name}.parquet")).create_view(
-            f"features_{name}", replace=True
-        )
+        connection.from_parquet(str(folders[name] / f"{name}.parquet")).create_view(f"features_{name}", replace=True)
 
 
 def write_ranking_rows(

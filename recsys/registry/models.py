@@ -124,9 +124,7 @@ def get_version(settings: Settings, model: str, version: str) -> ModelVersion:
         return _version(found.tags.get(c.PLACEMENT, ""), found)
 
 
-def record_gate(
-    settings: Settings, model: str, version: str, *, gate: Literal["passed", "failed"], why: str
-) -> None:
+def record_gate(settings: Settings, model: str, version: str, *, gate: Literal["passed", "failed"], why: str) -> None:
     """Tag a version with what the gate said and why."""
     _tag(settings, model, version, {"gate": gate, "gate_reason": why})
 

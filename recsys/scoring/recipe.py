@@ -39,9 +39,7 @@ class Recipe:
     @property
     def state_key(self) -> str:
         """What a fitted state depends on, besides the snapshot."""
-        return fingerprint(
-            self.candidates.model_dump(mode="json"), self.min_item_purchases, self.seed, self.features
-        )
+        return fingerprint(self.candidates.model_dump(mode="json"), self.min_item_purchases, self.seed, self.features)
 
     def as_json(self) -> dict[str, Any]:
         """Return the recipe as JSON."""

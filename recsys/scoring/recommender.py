@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from recsys import columns as c
-from recsys.compute import engine
+from recsys.compute import engine, fetch_columns
 from recsys.cuts import lay_cut
 from recsys.errors import SettingsError
 from recsys.ranking import Ranker
@@ -84,10 +84,11 @@ class Recommender:
         state = FittedState(fit_state(self.settings, snapshot, self.recipe.state_key).path)
         with engine(self.settings) as connection:
             snapshot.attach(connection)
-            users = connection.execute(
+            users = fetch_columns(
+                connection,
                 "select user_idx from users where user_id in (select unnest($ids)) order by user_idx",
                 {"ids": [str(row["subject_id"]) for row in rows]},
-            ).fetchnumpy()["user_idx"]
+            )[c.USER_IDX]
             lay_cut(connection, snapshot.as_of, users)
             tables = list(score_customers(connection, self._scorer(state), snapshot.user_count))
         return pa.concat_tables(tables)
@@ -98,9 +99,7 @@ class Recommender:
             return pa.concat_tables(list(score_customers(connection, self._scorer(self._state), len(rows))))
 
     @contextmanager
-    def _given_events(
-        self, rows: Sequence[Mapping[str, Any]]
-    ) -> Iterator[tuple[duckdb.DuckDBPyConnection, datetime]]:
+    def _given_events(self, rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[duckdb.DuckDBPyConnection, datetime]]:
         """Give a connection with the views of a snapshot that holds just the given events."""
         events = [(i, event) for i, row in enumerate(rows) for event in _parse_events(row)]
         times = [event["occurred_at"] for _, event in events]

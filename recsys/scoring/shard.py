@@ -16,7 +16,7 @@ from recsys import columns as c
 from recsys.assets import read_sql
 from recsys.candidates import Generator, propose
 from recsys.candidates.base import write_proposals
-from recsys.compute import engine
+from recsys.compute import engine, fetch_columns
 from recsys.cuts import lay_cut
 from recsys.features import assemble, compute_tables
 from recsys.features.tables import ITEM_SIDE, TABLES
@@ -73,10 +73,11 @@ def score_shard(snapshot: Snapshot, shard: Shard, scorers: Sequence[Scorer], fol
     rows = {}
     with engine(scorers[0].settings) as connection:
         snapshot.attach(connection, shard.bucket_from, shard.bucket_to)
-        users = connection.execute(
+        users = fetch_columns(
+            connection,
             "select user_idx from users where bucket >= $1 and bucket < $2 and is_personalised order by user_idx",
             [shard.bucket_from, shard.bucket_to],
-        ).fetchnumpy()["user_idx"]
+        )[c.USER_IDX]
         lay_cut(connection, snapshot.as_of, users)
         for scorer in scorers:
             rows[scorer.placement] = _write_lists(connection, scorer, snapshot.user_count, folder)

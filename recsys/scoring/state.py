@@ -21,11 +21,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys import columns as c
 from recsys.artifacts import Artifact, ArtifactStore, fingerprint
 from recsys.assets import read_sql
 from recsys.candidates import Generator, make_generator
 from recsys.candidates.base import load_state, save_state
-from recsys.compute import engine, write_parquet
+from recsys.compute import engine, fetch_columns, write_parquet
 from recsys.cuts import lay_cut
 from recsys.features import compute_tables
 from recsys.features.tables import ITEM_SIDE
@@ -95,9 +96,7 @@ def fit_state(settings: Settings, snapshot: Snapshot, state_key: str) -> Artifac
             (folder / "features").mkdir()
             compute_tables(connection, folder / "features", ITEM_SIDE)
             _write_defaults(connection, settings, history, folder)
-            consent = connection.execute("select is_personalised from users order by user_idx").fetchnumpy()[
-                "is_personalised"
-            ]
+            consent = fetch_columns(connection, "select is_personalised from users order by user_idx")
         shutil.copy2(snapshot.items, folder / "catalogue.parquet")
         save_state({"items": history.items, "popularity": history.popularity}, folder / "eligible.npz")
         _fit_generators(settings, history, folder)
@@ -107,14 +106,15 @@ def fit_state(settings: Settings, snapshot: Snapshot, state_key: str) -> Artifac
             "snapshot": snapshot.uri,
             "snapshot_id": snapshot.snapshot_id,
             "users": snapshot.user_count,
-            "expected_customers": int((known & consent.astype(bool)).sum()),
+            "expected_customers": int((known & consent[c.IS_PERSONALISED].astype(bool)).sum()),
             "eligible_items": len(history.items),
         }
         (folder / ABOUT).write_text(json.dumps(about, indent=1), encoding="utf-8")
         return about
 
+    shown = settings.publication.items + settings.publication.spare
     store = ArtifactStore(settings.resolved_home)
-    return store.make(KIND, fingerprint(snapshot.snapshot_id, state_key), build)
+    return store.make(KIND, fingerprint(snapshot.snapshot_id, state_key, shown), build)
 
 
 def _fit_generators(settings: Settings, history: History, folder: Path) -> None:

@@ -57,9 +57,11 @@ class Follower:
         order = topological_order(self.api.downstream(run.dag_id))
         view = _LiveView(self.console) if self.console.is_terminal else _LineView(self.console)
         began = time.monotonic()
+        told: set[TaskState] = set()
         with view:
             while True:
                 run, tasks = self._look(run, order)
+                self._tell_retries(run, tasks, told)
                 view.show(run, tasks, time.monotonic() - began, expected)
                 if run.state in DONE:
                     break
@@ -78,6 +80,13 @@ class Follower:
             raise
         place = {task_id: index for index, task_id in enumerate(order)}
         return run, sorted(tasks, key=lambda task: (place.get(task.task_id, len(place)), task.map_index))
+
+    def _tell_retries(self, run: Run, tasks: Sequence[TaskState], told: set[TaskState]) -> None:
+        for task in tasks:
+            if task.state == "up_for_retry" and task not in told:
+                told.add(task)
+                said = failure_message(self.api.log(run, task))
+                self.console.print(Text(f"{task.label} failed and will be tried again: {said}", "yellow"))
 
     def _why_failed(self, run: Run, tasks: Sequence[TaskState]) -> str:
         failed = [task for task in tasks if task.state == FAILED]

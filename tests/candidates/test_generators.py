@@ -94,7 +94,9 @@ def test_state_survives_a_file(name: str, tmp_path) -> None:
     restored.restore(load_state(tmp_path / "state.npz"), SETTINGS)
     users = np.arange(history.shape[0], dtype=np.int32)
     before, after = (list(propose(g, history, users, 6, repeats=True)) for g in (fitted, restored))
-    assert all((a.item_idx == b.item_idx).all() and (a.score == b.score).all() for a, b in zip(before, after, strict=True))
+    assert all(
+        (a.item_idx == b.item_idx).all() and (a.score == b.score).all() for a, b in zip(before, after, strict=True)
+    )
 
 
 @pytest.mark.parametrize("name", GENERATORS)

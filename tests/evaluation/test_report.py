@@ -48,9 +48,7 @@ class Page(HTMLParser):
 
     def row(self, name: str) -> str:
         """The first table row whose first cell starts with a name, its cells joined."""
-        return next(
-            " | ".join(" ".join(cell.split()) for cell in row) for row in self.rows if row[0].startswith(name)
-        )
+        return next(" | ".join(" ".join(cell.split()) for cell in row) for row in self.rows if row[0].startswith(name))
 
 
 @pytest.fixture(scope="module")
@@ -164,9 +162,7 @@ def test_the_evidence_is_markdown_with_intervals_slices_and_the_link() -> None:
     verdict = judge(figures, GateSettings(), has_champion=False)["for_you"]
     text = evidence(figures, "for_you", verdict=verdict, report_link="#/experiments/1/runs/2/artifacts/report.html")
     assert "Gate: **passed**. All rules hold" in text
-    assert (
-        "| Bought before (best single generator) | 0.405 | 0.203 | +0.0150 (+0.0110 to +0.0190) | better |" in text
-    )
+    assert "| Bought before (best single generator) | 0.405 | 0.203 | +0.0150 (+0.0110 to +0.0190) | better |" in text
     assert "| **New model (ranker)** | 0.420 | 0.210 |  |  |" in text
     assert "| few purchases | 490 | 0.252 | 0.243 |" in text
     assert text.endswith("[The whole report](#/experiments/1/runs/2/artifacts/report.html)")

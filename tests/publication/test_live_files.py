@@ -75,7 +75,8 @@ def test_they_follow_a_publication_and_a_rollback(warehouse: Warehouse, settings
 def test_suppressions_and_consent_hold_after_an_export(warehouse: Warehouse, settings: Settings, folder: Path) -> None:
     put_live(warehouse, settings, "p1")
     insert = text(
-        "insert into shop.suppressions values ('s', :item, :brand, :category, :placement, :starts_at, :ends_at, 'ada', 'r')"
+        "insert into shop.suppressions values "
+        "('s', :item, :brand, :category, :placement, :starts_at, :ends_at, 'ada', 'r')"
     )
     empty = dict.fromkeys(("item", "brand", "category", "placement", "ends_at"))
     rules = [
@@ -135,18 +136,22 @@ def test_an_outside_reader_sees_the_old_set_or_the_new_one(
     put_live(warehouse, settings, "p0")
     seen: set[object] = set()
     faults: list[object] = []
-    stop = threading.Event()
+    begun, stop = threading.Event(), threading.Event()
 
     def read() -> None:
-        while not stop.is_set():
+        is_last = False
+        while not is_last:
+            is_last = stop.is_set()
             rows = read_files(folder)
             names = {row["publication_id"] for row in rows}
             if len(names) != 1 or len(rows) != 320:
                 faults.append((len(rows), names))
             seen.update(names)
+            begun.set()
 
     reader = threading.Thread(target=read)
     reader.start()
+    begun.wait(60)
     try:
         for day in range(1, 6):
             put_live(warehouse, settings, f"p{day}", day)

@@ -180,20 +180,24 @@ def test_a_reader_sees_the_old_set_or_the_new_one(warehouse: Warehouse, settings
     put_live(warehouse, settings, "p0")
     seen: set[str] = set()
     faults: list[object] = []
-    stop = threading.Event()
+    begun, stop = threading.Event(), threading.Event()
 
     def read() -> None:
-        while not stop.is_set():
+        is_last = False
+        while not is_last:
+            is_last = stop.is_set()
             rows = live_rows(warehouse)
             names = {row["publication_id"] for row in rows}
             reasons = {row["reason"] for row in rows}
             if len(names) != 1 or len(rows) != 320 or reasons != {f"Because {min(names)} says so."}:
                 faults.append((len(rows), names, reasons))
             seen.update(names)
+            begun.set()
 
     readers = [threading.Thread(target=read) for _ in range(2)]
     for reader in readers:
         reader.start()
+    begun.wait(60)
     try:
         for day in range(1, 7):
             put_live(warehouse, settings, f"p{day}", shift=day, day=day)

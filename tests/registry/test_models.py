@@ -55,9 +55,7 @@ def files_of(settings: Settings, version: ModelVersion, folder: Path) -> list[st
 
 
 def load_in_a_clean_process(settings: Settings, uri: str, folder: Path) -> dict[str, Any]:
-    kept = {
-        name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "RECSYS_", "PYTHON"))
-    }
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "RECSYS_", "PYTHON"))}
     environment = {
         **kept,
         "MLFLOW_TRACKING_URI": settings.mlflow_uri,
@@ -194,9 +192,7 @@ def test_evidence_that_is_too_long_is_cut_at_a_line(settings: Settings, registra
 def test_a_bundle_comes_down_as_it_was_registered(
     settings: Settings, registration: Registration, version: ModelVersion, tmp_path: Path
 ) -> None:
-    elsewhere = load_settings(
-        home=tmp_path / "other", tracking_uri=settings.mlflow_uri, namespace=settings.namespace
-    )
+    elsewhere = load_settings(home=tmp_path / "other", tracking_uri=settings.mlflow_uri, namespace=settings.namespace)
     folder = download_bundle(elsewhere, version.model, "1")
     assert folder.is_relative_to(tmp_path / "other")
     assert tree_hash(folder) == tree_hash(registration.bundle)

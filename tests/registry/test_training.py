@@ -103,16 +103,12 @@ def test_report_figures_importance_and_environment_are_artifacts(shared: Shared,
     assert json.loads(text("environment/interpreter.json"))["python"].startswith("3.")
 
 
-def test_the_same_training_is_logged_once(
-    settings: Settings, logged: LoggedTraining, training: TrainingRecord
-) -> None:
+def test_the_same_training_is_logged_once(settings: Settings, logged: LoggedTraining, training: TrainingRecord) -> None:
     again = log_training(settings, training)
     assert (again.run_id, again.reused, logged.reused) == (logged.run_id, True, False)
 
 
-def test_other_figures_are_another_run(
-    settings: Settings, logged: LoggedTraining, training: TrainingRecord
-) -> None:
+def test_other_figures_are_another_run(settings: Settings, logged: LoggedTraining, training: TrainingRecord) -> None:
     other = dataclasses.replace(training, evaluation=evaluation(for_you=placement(ranker=0.5)))
     assert log_training(settings, other).run_id != logged.run_id
 

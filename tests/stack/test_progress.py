@@ -97,6 +97,19 @@ def test_each_change_is_one_line_and_a_token_that_expired_is_asked_for_again() -
     assert script.tokens == 2
 
 
+def test_a_task_that_will_be_tried_again_says_why_once() -> None:
+    error = {"exc_type": "WarehouseBusyError", "exc_value": "Process 7 holds the warehouse."}
+    script = Script(
+        [
+            ("running", [instance("snapshot", "up_for_retry", 2.0)]),
+            ("running", [instance("snapshot", "up_for_retry", 2.0)]),
+            ("success", [instance("snapshot", "success", 2.0)]),
+        ],
+        [{"event": "Task failed with exception", "error_detail": [error]}],
+    )
+    assert follow(script).count("snapshot failed and will be tried again: Process 7 holds the warehouse.") == 1
+
+
 def test_a_failed_run_names_the_task_and_says_what_it_said() -> None:
     log = [
         {"event": "reading"},

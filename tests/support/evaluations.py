@@ -36,9 +36,7 @@ def placement(
         "best_single": best,
         "baselines": ["popularity"],
         "comparisons": [
-            comparison("ranker", name, ranker - score, half_width)
-            for name, score in scores.items()
-            if name != "ranker"
+            comparison("ranker", name, ranker - score, half_width) for name, score in scores.items() if name != "ranker"
         ],
         "slices": {
             "few purchases": {"customers": customers // 4, **{n: s * 0.6 for n, s in scores.items()}},

@@ -99,9 +99,7 @@ def _item_births(items: int, start: datetime, days: int) -> np.ndarray:
     return np.datetime64(start, "us") + (offset * 86_400_000_000).astype("timedelta64[us]")
 
 
-def _purchase_lines(
-    rng: np.random.Generator, users: int, items: int, days: int, birth_day: np.ndarray
-) -> np.ndarray:
+def _purchase_lines(rng: np.random.Generator, users: int, items: int, days: int, birth_day: np.ndarray) -> np.ndarray:
     """Return rows of (customer, basket, item, day with fraction), in the order of baskets."""
     sold = items - FUEL
     popularity = 1 / (1 + np.arange(sold) % GROUP) / (1 + np.arange(sold) // GROUP) ** 0.5
@@ -192,9 +190,7 @@ def _items(items: int, births: np.ndarray) -> pa.Table:
 
 def _versions(items: pa.Table) -> pa.Table:
     shared = items.drop_columns(["created_at", "attributes"])
-    return shared.append_column("valid_from", items["created_at"]).append_column(
-        "valid_to", pa.nulls(len(items), TIME)
-    )
+    return shared.append_column("valid_from", items["created_at"]).append_column("valid_to", pa.nulls(len(items), TIME))
 
 
 def _promotions(rng: np.random.Generator, items: int, start: datetime, days: int) -> pa.Table:

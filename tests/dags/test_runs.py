@@ -1,0 +1,90 @@
+"""Both DAGs run, on a small made shop, with the real stages: SQLite for Airflow, files for the rest."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recsys.assets import assets_root
+from recsys.publication import customer_list
+from recsys.settings import load_settings
+from recsys.warehouse import open_warehouse
+from tests.support.warehouse import write_small_shop
+
+# Enough to go through every stage; how good the model is, is measured elsewhere.
+QUICK = {
+    "RECSYS_RANKER__TREES": "20",
+    "RECSYS_RANKER__CUTS": "2",
+    "RECSYS_GATE__BOOTSTRAP": "100",
+    "RECSYS_CANDIDATES__ALS_ITERATIONS": "2",
+    "RECSYS_CANDIDATES__ALS_FACTORS": "8",
+    "RECSYS_THREADS": "1",
+}
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A home with a loaded shop, and an Airflow database, for the tasks of this process."""
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {**QUICK, "RECSYS_HOME": str(home)}.items():
+            patch.setenv(name, value)
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        with open_warehouse(load_settings(), purpose="test") as warehouse:
+            write_small_shop(warehouse)
+        airflow = Path(sys.executable).with_name("airflow")
+        subprocess.run([airflow, "db", "migrate"], check=True, capture_output=True, env=os.environ)
+        yield home
+
+
+@pytest.fixture(scope="module")
+def dags(shop: Path) -> dict[str, Any]:
+    from airflow.dag_processing.dagbag import BundleDagBag
+
+    folder = assets_root() / "dags"
+    return dict(BundleDagBag(dag_folder=str(folder), bundle_path=folder, load_op_links=False).dags)
+
+
+def run_dag(dag: Any, **conf: object) -> dict[tuple[str, int], str]:
+    """Run a DAG in this process and return the states of its task instances."""
+    run = dag.test(run_conf=conf, logical_date=datetime.now(UTC))
+    return {(ti.task_id, ti.map_index): str(ti.state) for ti in run.get_task_instances()}
+
+
+def test_training_then_publication(shop: Path, dags: dict[str, Any]) -> None:
+    trained = run_dag(dags["recsys_train"])
+    assert set(trained.values()) == {"success"}
+    assert sum(task == "candidates" for task, _ in trained) == 5
+    published = run_dag(dags["recsys_publish"])
+    assert set(published.values()) == {"success"}
+    assert len(trained) + len(published) <= 25
+    settings = load_settings()
+    with open_warehouse(settings, purpose="test") as warehouse:
+        for placement in settings.placements:
+            user = "select min(user_id) as user_id from recsys.live_recommendations where user_id > 'a'"
+            shown = customer_list(warehouse, settings, warehouse.query(user)[0]["user_id"], placement)
+            assert len(shown.rows) == settings.publication.items
+            assert all(row.reason for row in shown.rows)
+
+
+def test_publishing_again_is_a_skip(dags: dict[str, Any]) -> None:
+    again = run_dag(dags["recsys_publish"])
+    assert {state for (task, _), state in again.items() if task == "publication"} == {"skipped"}
+
+
+def test_only_the_placements_that_were_asked_for_are_published(dags: dict[str, Any]) -> None:
+    states = run_dag(dags["recsys_publish"], placements=["discover"], as_of="2024-12-20")
+    assert sorted(state for (task, _), state in states.items() if task == "publication") == ["skipped", "success"]
+
+
+def test_an_as_of_before_any_event_fails_at_once_and_leaves_nothing(shop: Path, dags: dict[str, Any]) -> None:
+    before = sorted(path.name for path in (shop / "snapshots").iterdir())
+    states = run_dag(dags["recsys_train"], as_of="1999-01-01")
+    assert states.pop(("snapshot", -1)) == "failed"
+    assert set(states.values()) <= {"upstream_failed", "None"}
+    assert sorted(path.name for path in (shop / "snapshots").iterdir()) == before
