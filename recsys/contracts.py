@@ -17,8 +17,8 @@ from recsys.warehouse import Warehouse
 
 REQUIRED: dict[str, tuple[str, ...]] = {
     c.USERS: (c.USER_ID, c.BUCKET, c.CREATED_AT, c.IS_PERSONALISED, c.ATTRIBUTES),
-    c.ITEMS: (c.ITEM_ID, c.TITLE, c.CATEGORY, c.BRAND, c.AVAILABLE, c.RECOMMENDABLE),
-    c.ITEM_VERSIONS: (c.ITEM_ID, "valid_from"),
+    c.ITEMS: (c.ITEM_ID,),
+    c.ITEM_VERSIONS: (c.ITEM_ID, "valid_from", c.TITLE, c.CATEGORY, c.BRAND, c.AVAILABLE, c.RECOMMENDABLE),
     c.EVENTS: (
         c.EVENT_ID,
         c.USER_ID,

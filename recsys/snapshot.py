@@ -126,7 +126,10 @@ def resolve_as_of(warehouse: Warehouse, settings: Settings, as_of: str, now: dat
     asked = parse_moment(as_of)
     found = warehouse.query(
         read_sql("snapshot", "latest_event.sql"),
-        {"latest_allowed": now + timedelta(hours=settings.max_future_hours)},
+        {
+            "latest_allowed": now + timedelta(hours=settings.max_future_hours),
+            "max_user_events": settings.max_user_events,
+        },
     )[0]
     if not found["all_rows"] or found["newest_at"] is None:
         raise ContractError(

@@ -1,5 +1,6 @@
 """The application object, how errors reach a person, and what all commands share."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -72,7 +73,8 @@ def _main(
         False, "--version", callback=_show_version, is_eager=True, help="Show the version and end."
     ),
 ) -> None:
-    """Nothing to do before a command."""
+    # Threads of LightGBM that wait for each other sleep instead of spinning, so that a busy machine stays usable.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def read_settings() -> "Settings":

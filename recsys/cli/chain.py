@@ -87,8 +87,14 @@ def run(as_of: AsOf = "latest", placement: Placements = None) -> None:
 
 
 @app.command()
-def evaluate(as_of: AsOf = "latest", placement: Placements = None) -> None:
-    """Measure every model side by side on the newest days.
+def evaluate(
+    as_of: AsOf = "latest",
+    placement: Placements = None,
+    published: Annotated[
+        bool, typer.Option("--published", help="Measure what is live by what customers bought since.")
+    ] = False,
+) -> None:
+    """Measure every model side by side on the newest days, or what is live by what came after it.
 
     No model has seen those days. Nothing is registered and nothing goes live.
 
@@ -96,6 +102,7 @@ def evaluate(as_of: AsOf = "latest", placement: Placements = None) -> None:
     Examples:
       recsys evaluate
       recsys evaluate --as-of 2017-12-05 --placement discover
+      recsys evaluate --published
     """
     from recsys.cli.stages import StageMeter
     from recsys.moments import clock, parse_moment
@@ -108,11 +115,35 @@ def evaluate(as_of: AsOf = "latest", placement: Placements = None) -> None:
     from recsys import pipeline
 
     console = make_console()
+    if published:
+        show_measured(console, [pipeline.measure_published(settings, placement=p, now=now) for p in placements])
+        return
     meter = StageMeter(console)
     meter.header()
     outcome = pipeline.evaluate_only(settings, as_of=as_of, placements=placements, now=now, progress=meter)
     meter.total()
     show_metrics(console, outcome.get("metrics", {}))
+
+
+def show_measured(console: "Console", measured: list[dict[str, Any]]) -> None:
+    """Print how good the live lists turned out to be, one column a placement."""
+    from rich.table import Table
+
+    table = Table(title="What is live, by what customers bought since", title_justify="left")
+    table.add_column("")
+    for one in measured:
+        table.add_column(one["placement"], justify="right")
+    table.add_row("publication", *(one["publication_id"] for one in measured))
+    table.add_row("as of", *(one["as_of"] for one in measured))
+    table.add_row("measured until", *(one["window_to"] for one in measured))
+    table.add_row("customers", *(f"{one['customers']:,}" for one in measured))
+    for metric in measured[0]["metrics"]:
+        table.add_row(metric, *(f"{one['metrics'][metric]:.4f}" for one in measured))
+    table.add_row("ndcg@10, rare products too", *(f"{one['ndcg_without_rule_of_ten']:.4f}" for one in measured))
+    console.print(table)
+    for one in measured:
+        if not one["window_complete"]:
+            console.print(f"{one['placement']}: the warehouse does not reach the end of the window yet.", markup=False)
 
 
 def show_published(console: "Console", published: list[dict[str, Any]]) -> None:

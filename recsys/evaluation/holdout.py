@@ -1,6 +1,7 @@
 """One placement's models on the hold-out, from the artifacts of a training."""
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 import duckdb
@@ -76,14 +77,17 @@ def evaluate_placement(
 def _learning_curve(twin: Ranker, rows: RankingSet, truth: Any, threads: int) -> dict[str, list[float]]:
     """Return NDCG by number of trees: to be looked at, not to choose by."""
     total = twin.booster.num_trees()
-    points = sorted({max(1, total * i // CURVE_POINTS) for i in range(1, CURVE_POINTS + 1)})
+    points = [0, *sorted({max(1, total * i // CURVE_POINTS) for i in range(1, CURVE_POINTS + 1)})]
+    scores = np.zeros(len(rows.labels))
     values = []
-    for trees in points:
-        scores = np.asarray(twin.booster.predict(rows.features, num_iteration=trees, num_threads=threads))
+    for start, stop in pairwise(points):
+        scores += twin.booster.predict(
+            rows.features, start_iteration=start, num_iteration=stop - start, num_threads=threads
+        )
         ranked = Lists.ranked(rows.user_idx, rows.item_idx, scores, K)
         hits = hit_matrix(truth, ranked.user_idx, ranked.item_idx, ranked.rank, K)
         values.append(float(ndcg(hits, truth.relevant).mean()) if len(hits) else 0.0)
-    return {"iteration": [float(point) for point in points], "ndcg@10": values}
+    return {"iteration": [float(point) for point in points[1:]], "ndcg@10": values}
 
 
 def customer_slices(snapshot: Snapshot, user_features: Any) -> dict[str, NDArray[np.int32]]:

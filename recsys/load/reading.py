@@ -13,7 +13,6 @@ from typing import Any, Final
 import duckdb
 import pyarrow as pa
 
-from recsys.buckets import bucket_sql
 from recsys.errors import SourceError
 from recsys.load.relations import define
 from recsys.load.source import Source
@@ -77,7 +76,7 @@ class RawReader:
             conditions.append(f'cast("{table.customer}" as varchar) in (from {_CHOSEN})')
         return statement("raw_rows", columns=columns, table=f'"{name}"', conditions=" and ".join(conditions))
 
-    def prepare(self, data: dict[str, list[Path]], settings: Settings) -> None:
+    def prepare(self, data: dict[str, list[Path]]) -> None:
         """Make every raw table a relation, and choose the customers."""
         self._connection.execute(f"set timezone = '{self._source.file.time_zone}'")
         self._connection.execute(f'create table {REJECTED} (source_table text, "row" text, rule text)')
@@ -85,9 +84,9 @@ class RawReader:
             with _reported(name):
                 define(self._connection, self._source, name, data[name])
         if self._selection.customers is not None:
-            self._choose_customers(settings)
+            self._choose_customers()
 
-    def _choose_customers(self, settings: Settings) -> None:
+    def _choose_customers(self) -> None:
         chosen = self._source.file.customers
         if chosen is None:
             raise SourceError(
@@ -100,7 +99,6 @@ class RawReader:
                 chosen=_CHOSEN,
                 table=f'"{chosen.table}"',
                 column=f'"{chosen.column}"',
-                bucket=bucket_sql(settings.namespace, "id"),
                 count=str(self._selection.customers),
             )
         )
@@ -128,7 +126,7 @@ def open_raw(
     }
     with duckdb.connect(":memory:", config=config) as connection:
         reader = RawReader(connection, source, selection)
-        reader.prepare(data, settings)
+        reader.prepare(data)
         yield reader
 
 

@@ -7,7 +7,7 @@ import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +69,7 @@ class Recommender:
                     f"(subject {row['subject_id']!r})."
                 )
             events = str(row["events"]).strip()
-            by_source.setdefault("" if events.startswith("[") else events, []).append(row)
+            by_source.setdefault("" if events.startswith(("[", "{")) else events, []).append(row)
         for uri, asked in by_source.items():
             table = self._from_snapshot(uri, asked) if uri else self._from_events(asked)
             answers += _shorten(table, {str(row["subject_id"]): int(row["k"]) for row in asked})
@@ -110,8 +110,8 @@ class Recommender:
                 c.ITEM_ID: pa.array([str(e[c.ITEM_ID]) for _, e in events], pa.string()),
                 c.EVENT_TYPE: pa.array([str(e.get(c.EVENT_TYPE, c.PURCHASE)) for _, e in events], pa.string()),
                 c.OCCURRED_AT: pa.array(times, pa.timestamp("us")),
-                c.QUANTITY: pa.array([float(e.get(c.QUANTITY) or 1) for _, e in events], pa.float64()),
-                c.VALUE: pa.array([float(e.get(c.VALUE) or 0) for _, e in events], pa.float64()),
+                c.QUANTITY: pa.array([e[c.QUANTITY] for _, e in events], pa.float64()),
+                c.VALUE: pa.array([e[c.VALUE] for _, e in events], pa.float64()),
             }
         )
         subjects = pa.table(
@@ -138,15 +138,24 @@ def _parse_events(row: Mapping[str, Any]) -> list[Row]:
     try:
         events = json.loads(row["events"])
         return [
-            {**event, c.OCCURRED_AT: datetime.fromisoformat(str(event[c.OCCURRED_AT])).replace(tzinfo=None)}
+            {
+                **event,
+                c.OCCURRED_AT: _naive_utc(datetime.fromisoformat(str(event[c.OCCURRED_AT]))),
+                c.QUANTITY: float(event.get(c.QUANTITY) or 1),
+                c.VALUE: float(event.get(c.VALUE) or 0),
+            }
             for event in events
             if event[c.ITEM_ID]
         ]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise SettingsError(
             f"The events of subject {row['subject_id']!r} can't be read ({error}): give a snapshot's URI, or a "
             'JSON list such as [{"item_id": "12", "event_type": "purchase", "occurred_at": "2017-12-01T10:00"}].'
         ) from error
+
+
+def _naive_utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
 
 
 def _shorten(table: pa.Table, k: Mapping[str, int]) -> list[Row]:

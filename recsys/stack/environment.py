@@ -76,6 +76,8 @@ def stack_environment(settings: Settings, layout: Layout, keys: Keys) -> dict[st
         # Two cores, a handful of processes: more threads and arenas cost memory and gain nothing.
         "OPENBLAS_NUM_THREADS": "1",
         "MALLOC_ARENA_MAX": "2",
+        # Threads that wait for each other sleep instead of spinning: the servers need the cores, too.
+        "OMP_WAIT_POLICY": "PASSIVE",
         **settings_environment(settings, layout),
         **_airflow_environment(settings, layout, keys),
         **server_environment(keys),

@@ -36,7 +36,8 @@ def show_summary(
     if publications:
         console.print("\n[bold]Published[/]", _published(publications), sep="\n")
     if metrics:
-        console.print("\n[bold]NDCG@10 on days that no model had seen[/]", _measured(metrics), sep="\n")
+        ordered = {name: metrics[name] for name in stack.settings.placements if name in metrics}
+        console.print("\n[bold]NDCG@10 on days that no model had seen[/]", _measured(ordered), sep="\n")
     _show_customer(stack)
     for version in versions:
         page = f"{stack.layout.mlflow_url}/#/models/{version['model']}/versions/{version['version']}"

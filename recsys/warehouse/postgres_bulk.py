@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-import adbc_driver_postgresql.dbapi as adbc
 import pyarrow as pa
 import pyarrow.csv as pacsv
 from sqlalchemy import Connection, Engine, make_url, text
@@ -15,6 +14,9 @@ from recsys.warehouse.names import quoted, split_table
 @contextmanager
 def open_reader(engine: Engine, sql: str, params: Mapping[str, Any], batch_rows: int) -> Iterator[pa.RecordBatchReader]:
     """Read a result in batches; ADBC cuts them by bytes, so ``batch_rows`` is not used."""
+    # Loaded here: the driver is of no use to the embedded warehouse.
+    from adbc_driver_postgresql import dbapi as adbc
+
     # The asyncpg dialect is used for its compiler alone: it numbers the parameters and states their types,
     # and ADBC needs both.
     numbering = make_url("postgresql+asyncpg://").get_dialect()()

@@ -1,21 +1,34 @@
 -- One row per event of the customers in buckets [$bucket_from, $bucket_to); -1 holds the guests.
--- undone_at: when a return that takes this purchase back became known (the newest purchase before the return).
+-- undone_at: when a return that takes this purchase back became known. It takes back the newest purchase before it
+-- that was known by then: one that became known later must not change what an earlier cut saw.
 with part as (
     select *
     from valid_events
     where bucket >= $bucket_from and bucket < $bucket_to
 ),
 
-returned as (
+candidates as (
     select
         purchases.event_id,
-        min(returns.known_at) as undone_at
+        greatest(returns.known_at, returns.occurred_at) as undone_at,
+        row_number() over (
+            partition by returns.event_id order by purchases.occurred_at desc, purchases.event_id desc
+        ) as age
     from (select * from part where event_type = 'return' and user_id is not null) as returns
-    asof join (select * from part where event_type = 'purchase') as purchases
+    inner join (select * from part where event_type = 'purchase') as purchases
         on returns.user_id = purchases.user_id
         and returns.item_id = purchases.item_id
         and returns.occurred_at >= purchases.occurred_at
-    group by purchases.event_id
+        and returns.known_at >= purchases.known_at
+),
+
+returned as (
+    select
+        event_id,
+        min(undone_at) as undone_at
+    from candidates
+    where age = 1
+    group by event_id
 )
 
 select

@@ -1,18 +1,27 @@
--- One row per product that existed before :as_of (an item exists from its first valid_from).
-with first_versions as (
-    select item_id, min(valid_from) as exists_from
+-- One row per product that existed before :as_of (an item exists from its first valid_from), as it was then.
+-- A source without history has one version of each product: the product as it was loaded.
+with versions as (
+    select
+        item_id,
+        title,
+        category,
+        brand,
+        available,
+        recommendable,
+        rank() over (partition by item_id order by valid_from desc) as age,
+        min(valid_from) over (partition by item_id) as exists_from
     from shop.item_versions
-    group by item_id
+    where valid_from < :as_of
 )
 
 select
-    items.item_id,
-    items.title,
-    items.category,
-    items.brand,
-    items.available,
-    items.recommendable,
-    first_versions.exists_from
-from shop.items as items
-inner join first_versions on items.item_id = first_versions.item_id
-where first_versions.exists_from < :as_of
+    versions.item_id,
+    versions.title,
+    versions.category,
+    versions.brand,
+    versions.available,
+    versions.recommendable,
+    versions.exists_from
+from versions
+inner join shop.items as items on versions.item_id = items.item_id
+where versions.age = 1

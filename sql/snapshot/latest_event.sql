@@ -1,14 +1,33 @@
 -- One row: when the first and the newest plausible events occurred, and how many rows there are.
--- An event of an unknown product or type, or one later than the clock allows, is not plausible.
-with plausible as (
+-- What checked_events.sql would quarantine is not plausible. NaN is greater than any number in both engines.
+with bots as (
+    select user_id
+    from shop.events
+    where user_id is not null and occurred_at <= :latest_allowed
+    group by user_id
+    having count(*) > :max_user_events
+),
+
+plausible as (
     select events.occurred_at
     from shop.events as events
-    inner join shop.items as items on events.item_id = items.item_id
+    left join shop.items as items on events.item_id = items.item_id
+    left join shop.users as users on events.user_id = users.user_id
+    left join bots on events.user_id = bots.user_id
     where
-        events.occurred_at <= :latest_allowed
+        events.event_id is not null
+        and events.occurred_at <= :latest_allowed
         and events.event_type in (
             'view', 'cart', 'purchase', 'return', 'rating', 'review', 'search', 'impression', 'click', 'dismiss'
         )
+        and (items.item_id is not null or (events.event_type = 'search' and events.item_id is null))
+        and (users.user_id is not null or events.user_id is null)
+        and (
+            events.event_type not in ('purchase', 'return')
+            or (events.quantity > 0 and events.quantity < 1e300)
+        )
+        and (events.value is null or (events.value > -1e300 and events.value < 1e300))
+        and bots.user_id is null
 ),
 
 counted as (

@@ -1,4 +1,5 @@
 -- The first customers by a stable hash: the same ones at every load, whatever else is loaded.
+-- It is not the hash that gives the bucket, or a sample would fill the lowest buckets alone.
 
 create table {chosen} as
 select id
@@ -7,5 +8,5 @@ from (
     from {table}
 ) as customers
 where id is not null
-order by {bucket}, id
+order by md5('sample of ' || id), id
 limit {count}
