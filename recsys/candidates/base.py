@@ -5,7 +5,7 @@ customers. To add one: write a file with a class that has ``name``, ``fit`` and 
 ``recsys.candidates.GENERATORS``.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeAlias
@@ -96,9 +96,18 @@ def propose(
         k: products a customer, at most.
         repeats: whether products that the customer had an event with may be proposed.
     """
+    for (block,) in propose_each(generator, history, users, k, (repeats,)):
+        yield block
+
+
+def propose_each(
+    generator: Generator, history: History, users: NDArray[np.int32], k: int, variants: Sequence[bool]
+) -> Iterator[tuple[Proposals, ...]]:
+    """Yield what ``propose`` yields for several values of ``repeats``, scoring each block of customers once."""
     for start in range(0, len(users), BLOCK):
         block = users[start : start + BLOCK]
-        yield _top(generator.scores(history, block), history, block, k, repeats)
+        scores = generator.scores(history, block)
+        yield tuple(_top(scores, history, block, k, repeats) for repeats in variants)
 
 
 def _top(scores: Scores, history: History, users: NDArray[np.int32], k: int, repeats: bool) -> Proposals:

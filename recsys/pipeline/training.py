@@ -11,8 +11,8 @@ import numpy as np
 from recsys import __version__
 from recsys import snapshot as snapshots
 from recsys.artifacts import Artifact, ArtifactStore, fingerprint, local_path
-from recsys.candidates import make_generator, propose
-from recsys.candidates.base import write_proposals
+from recsys.candidates import make_generator
+from recsys.candidates.base import propose_each, write_proposals
 from recsys.compute import engine
 from recsys.cuts import CutPlan, cut_name, lay_cut, plan_cuts
 from recsys.evaluation.examples import collect_examples
@@ -94,9 +94,9 @@ def generate_candidates(settings: Settings, *, snapshot: str, generator: str) ->
                 history = read_history(connection, settings, cut, source.user_count)
             fitted = make_generator(generator)
             fitted.fit(history, settings)
-            for repeats, variant in VARIANTS.items():
-                blocks = propose(fitted, history, customers, keep, repeats=repeats)
-                write_proposals(blocks, at / f"{variant}.parquet")
+            blocks = list(propose_each(fitted, history, customers, keep, tuple(VARIANTS)))
+            for position, variant in enumerate(VARIANTS.values()):
+                write_proposals((block[position] for block in blocks), at / f"{variant}.parquet")
         return {"generator": generator}
 
     name = _name(source, generator, settings.candidates.model_dump(mode="json"), settings)
