@@ -15,8 +15,8 @@ help:  ## show this list
 
 install: $(INSTALLED)  ## build the environment from the lock; does nothing when it is up to date
 
-$(INSTALLED): requirements.lock pyproject.toml scripts/install.sh
-	@bash scripts/install.sh
+$(INSTALLED): requirements.lock pyproject.toml .ci/install.sh
+	@bash .ci/install.sh
 
 run: $(INSTALLED)  ## start Airflow and MLflow, load the demo shop, train, publish, show the result
 	@$(BIN)/recsys demo $(ARGS)
@@ -42,7 +42,7 @@ lock: $(INSTALLED)  ## resolve requirements.lock anew; ARGS=--upgrade takes the 
 	@! grep -nE '://|^-' requirements.lock || { echo "requirements.lock names a host or a path"; exit 1; }
 
 system-packages:
-	@bash scripts/system-packages.sh
+	@bash .ci/system-packages.sh
 
 clean:  ## remove the environment and what tools have left; what runs have made (RECSYS_HOME) stays
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

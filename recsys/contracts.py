@@ -102,8 +102,14 @@ def rejected_rows(engine: duckdb.DuckDBPyConnection, run_id: str, now: datetime)
 
 
 def quarantine(warehouse: Warehouse, rows: pa.Table, run_id: str) -> None:
-    """Write rejected rows to ``shop.quarantine``; the same run's rows are replaced, so a rerun adds none."""
+    """Write rejected rows to ``shop.quarantine`` in place of the same run's; if they are the same, nothing changes."""
+    rejected = sorted(zip(rows["row"].to_pylist(), rows["rule"].to_pylist(), strict=True))
     with warehouse.transaction() as connection:
+        kept = connection.execute(
+            text('select cast("row" as text), rule from shop.quarantine where run_id = :run_id'), {"run_id": run_id}
+        )
+        if sorted(tuple(row) for row in kept) == rejected:
+            return
         connection.execute(text("delete from shop.quarantine where run_id = :run_id"), {"run_id": run_id})
         if rows.num_rows:
             warehouse.append(connection, f"{c.SHOP}.{c.QUARANTINE}", rows)

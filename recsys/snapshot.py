@@ -12,7 +12,7 @@ Every later stage reads this, never the warehouse.
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -150,6 +150,9 @@ def resolve_as_of(warehouse: Warehouse, settings: Settings, as_of: str, now: dat
 def take_snapshot(settings: Settings, *, as_of: str, now: datetime) -> Artifact:
     """Extract what the warehouse held as of a moment and keep it under the hash of its content.
 
+    The facts tell what this call rejected; rejected rows are no part of the content, so the manifest of a
+    reused snapshot may tell of others.
+
     Raises:
         SettingsError: if ``as_of`` can't be used.
         ContractError: if the warehouse is empty or lacks a column.
@@ -172,10 +175,11 @@ def take_snapshot(settings: Settings, *, as_of: str, now: datetime) -> Artifact:
             rows = contracts.rejected_rows(connection, name, now)
             facts = {"as_of": manifest["as_of"], "rows": manifest["rows"], "rejected": rejected}
             artifact = store.adopt(folder, KIND, name, facts)
-    if rows.num_rows and not artifact.reused:
+    # The same content may have been taken before the bad rows came, so a reused snapshot has some to tell as well.
+    if rows.num_rows:
         with open_warehouse(settings, purpose="write quarantine") as warehouse:
             contracts.quarantine(warehouse, rows, name)
-    return artifact
+    return replace(artifact, facts=facts)
 
 
 def _extract(warehouse: Warehouse, raw: Path, moment: datetime, latest_allowed: datetime) -> None:

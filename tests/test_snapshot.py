@@ -66,7 +66,8 @@ def event_ids(snapshot: Snapshot, files: str = "*") -> set[str]:
 
 
 def event(snapshot: Snapshot, name: str) -> dict[str, Any]:
-    query = f"select to_json(e)::varchar from read_parquet('{snapshot.folder}/events/*.parquet') e where event_id = '{name}'"
+    files = f"{snapshot.folder}/events/*.parquet"
+    query = f"select to_json(e)::varchar from read_parquet('{files}') e where event_id = '{name}'"
     [(text,)] = parquet_rows(query)
     found: dict[str, Any] = json.loads(text)
     return found
@@ -268,11 +269,14 @@ def test_latest_is_just_after_the_newest_event_that_is_not_quarantined(settings:
 @pytest.mark.parametrize("rule", REJECTED)
 def test_a_bad_row_goes_to_quarantine_once_with_its_rule(settings: Settings, rule: str) -> None:
     shop(settings, Event("bob", "milk", NEWEST, name="newest"), REJECTED[rule])
-    for _ in range(2):
-        snapshot = taken(settings, AS_OF)
-        assert snapshot.manifest["rejected"] == {rule: 1}
-    assert event_ids(snapshot) == {"first", "newest"}
-    assert quarantined(settings) == [(rule, "bad")]
+    for day in range(2):
+        artifact = take_snapshot(settings, as_of="2024-04-01", now=NOW + day * DAY)
+        assert artifact.facts["rejected"] == Snapshot.open(artifact.uri).manifest["rejected"] == {rule: 1}
+        assert quarantined(settings) == [(rule, "bad")]
+    assert event_ids(Snapshot.open(artifact.uri)) == {"first", "newest"}
+    with open_warehouse(settings, purpose="test") as warehouse:
+        [row] = warehouse.query("select seen_at from shop.quarantine")
+    assert row["seen_at"] == NOW, "when it was seen first"
 
 
 def test_an_id_that_stands_twice_counts_once(settings: Settings) -> None:

@@ -10,6 +10,8 @@ from recsys.candidates.item_cf import tastes
 from recsys.history import History
 from recsys.settings import Settings
 
+START = 0.1  # standard deviation of the factors that the first iteration begins with
+
 
 class ALS:
     """Scores a product by the product of its factors with the customer's.
@@ -36,6 +38,9 @@ class ALS:
                 random_state=settings.seed,
                 use_gpu=False,
             )
+            # The start depends on the products alone, so that customers who join later change nothing earlier.
+            start = np.random.default_rng(settings.seed).normal(0, START, (history.shape[1], chosen.als_factors))
+            model.item_factors = start.astype(np.float32)
             model.fit(sparse.csr_matrix(tastes(history)), show_progress=False)
         self.factors: NDArray[np.float32] = model.item_factors
         self._use(settings)

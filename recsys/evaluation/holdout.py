@@ -74,7 +74,7 @@ def evaluate_placement(
     return measured, lists
 
 
-def _learning_curve(twin: Ranker, rows: RankingSet, truth: Any, threads: int) -> dict[str, list[float]]:
+def _learning_curve(twin: Ranker, rows: RankingSet, truth: Any, threads: int) -> dict[str, list[Any]]:
     """Return NDCG by number of trees: to be looked at, not to choose by."""
     total = twin.booster.num_trees()
     points = [0, *sorted({max(1, total * i // CURVE_POINTS) for i in range(1, CURVE_POINTS + 1)})]
@@ -87,7 +87,7 @@ def _learning_curve(twin: Ranker, rows: RankingSet, truth: Any, threads: int) ->
         ranked = Lists.ranked(rows.user_idx, rows.item_idx, scores, K)
         hits = hit_matrix(truth, ranked.user_idx, ranked.item_idx, ranked.rank, K)
         values.append(float(ndcg(hits, truth.relevant).mean()) if len(hits) else 0.0)
-    return {"iteration": [float(point) for point in points[1:]], "ndcg@10": values}
+    return {"iteration": points[1:], "ndcg@10": values}
 
 
 def customer_slices(snapshot: Snapshot, user_features: Any) -> dict[str, NDArray[np.int32]]:

@@ -1,11 +1,13 @@
 """The training stages: from a snapshot to rankers and their evaluation."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 
 from recsys import __version__
@@ -20,7 +22,7 @@ from recsys.evaluation.holdout import HOLDOUT, evaluate_placement
 from recsys.evaluation.report import write_report
 from recsys.features import compute_tables, features_hash
 from recsys.features.tables import ITEM_SIDE, TABLES
-from recsys.history import read_history
+from recsys.history import History, read_history
 from recsys.ranking import RankingSet, train_ranker, write_ranking_rows, write_truth
 from recsys.ranking.ranker import save_importance
 from recsys.ranking.ranking_set import attach_features, sample_customers
@@ -40,7 +42,7 @@ def take_snapshot(settings: Settings, *, as_of: str, now: datetime) -> Result:
         "snapshot_id": taken.snapshot_id,
         "as_of": taken.as_of.isoformat(),
         "rows": taken.manifest["rows"],
-        "rejected": sum(taken.manifest["rejected"].values()),
+        "rejected": sum(artifact.facts["rejected"].values()),
         "reused": artifact.reused,
     }
 
@@ -60,10 +62,7 @@ def build_features(settings: Settings, *, snapshot: str) -> Result:
         for cut in plan.all:
             at = folder / cut_name(cut)
             at.mkdir()
-            with engine(settings) as connection:
-                source.attach(connection)
-                lay_cut(connection, cut)
-                history = read_history(connection, settings, cut, source.user_count)
+            with _at_cut(settings, source, cut) as (connection, history):
                 compute_tables(connection, at, ITEM_SIDE)
                 lay_cut(connection, cut, customers)
                 compute_tables(connection, at, tuple(name for name in TABLES if name not in ITEM_SIDE))
@@ -74,6 +73,15 @@ def build_features(settings: Settings, *, snapshot: str) -> Result:
     name = _name(source, settings.candidates.half_life_days, settings)
     made = _store(settings).make("features", name, build)
     return {"features": made.uri, "cuts": len(plan.all), "reused": made.reused}
+
+
+@contextmanager
+def _at_cut(settings: Settings, source: Snapshot, cut: datetime) -> Iterator[tuple[duckdb.DuckDBPyConnection, History]]:
+    """Open a snapshot with a cut laid for all customers, and give their history."""
+    with engine(settings) as connection:
+        source.attach(connection)
+        lay_cut(connection, cut)
+        yield connection, read_history(connection, settings, cut, source.user_count)
 
 
 def generate_candidates(settings: Settings, *, snapshot: str, generator: str) -> Result:
@@ -88,12 +96,9 @@ def generate_candidates(settings: Settings, *, snapshot: str, generator: str) ->
         for cut in plan.all:
             at = folder / cut_name(cut)
             at.mkdir()
-            with engine(settings) as connection:
-                source.attach(connection)
-                lay_cut(connection, cut)
-                history = read_history(connection, settings, cut, source.user_count)
-            fitted = make_generator(generator)
-            fitted.fit(history, settings)
+            with _at_cut(settings, source, cut) as (_, history):
+                fitted = make_generator(generator)
+                fitted.fit(history, settings)
             blocks = list(propose_each(fitted, history, customers, keep, tuple(VARIANTS)))
             for position, variant in enumerate(VARIANTS.values()):
                 write_proposals((block[position] for block in blocks), at / f"{variant}.parquet")

@@ -7,6 +7,7 @@ the files that :func:`export_live` keeps for readers of an embedded warehouse.
 
 from recsys.publication.customer import CustomerList, ListRow, customer_list
 from recsys.publication.live_files import export_live
+from recsys.publication.live_lists import LivePublication, live_list, live_publications
 from recsys.publication.publishing import publish
 from recsys.publication.records import (
     NewPublication,
@@ -20,13 +21,16 @@ from recsys.publication.returning import rollback
 __all__ = [
     "CustomerList",
     "ListRow",
+    "LivePublication",
     "NewPublication",
     "PublicationRecord",
     "customer_list",
     "export_live",
     "find_publication",
     "list_publications",
+    "live_list",
     "live_publication",
+    "live_publications",
     "publish",
     "rollback",
 ]

@@ -1,13 +1,17 @@
 """What one customer sees on one placement, with titles, and why."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from recsys.assets import read_sql
 from recsys.columns import DEFAULT_SUBJECT, SEGMENT_PREFIX
 from recsys.errors import NotFoundError
 from recsys.settings import Settings
 from recsys.warehouse import Warehouse
+
+Query = Callable[[str, dict[str, Any]], list[dict[str, Any]]]
 
 
 @dataclass(frozen=True)
@@ -54,11 +58,16 @@ def customer_list(warehouse: Warehouse, settings: Settings, user_id: str, placem
     Raises:
         NotFoundError: if there is no such placement, or nothing is live on it.
     """
+    return find_list(warehouse.query, settings, user_id, placement)
+
+
+def find_list(query: Query, settings: Settings, user_id: str, placement: str) -> CustomerList:
+    """Return a customer's list from wherever ``query`` reads the tables; see :func:`customer_list`."""
     if placement not in settings.placements:
         known = ", ".join(sorted(settings.placements))
         raise NotFoundError(f"There is no placement {placement!r}; the settings have: {known}.")
-    query = read_sql("publication", "customer_list.sql")
-    rows = warehouse.query(query, {"user_id": user_id, "placement": placement})
+    asked = {"user_id": user_id, "placement": placement}
+    rows = query(read_sql("publication", "customer_list.sql"), asked)
     if not rows:
         raise NotFoundError(
             f"Nothing is published on {placement} yet, so there is no list to show. "
@@ -72,7 +81,7 @@ def customer_list(warehouse: Warehouse, settings: Settings, user_id: str, placem
         placement=placement,
         subject_id=subject,
         is_default=is_default,
-        why=_why(warehouse, user_id, subject) if is_default else "",
+        why=_why(query, user_id, subject) if is_default else "",
         publication_id=first["publication_id"],
         model_version=first["model_version"],
         as_of=first["as_of"],
@@ -84,13 +93,13 @@ def _row(row: dict[str, object]) -> ListRow:
     return ListRow(**{name: row[name] for name in ListRow.__dataclass_fields__})  # type: ignore[arg-type]
 
 
-def _why(warehouse: Warehouse, user_id: str, subject: str) -> str:
+def _why(query: Query, user_id: str, subject: str) -> str:
     whose = "for everybody"
     if subject.startswith(SEGMENT_PREFIX):
         whose = f"of the segment {subject.removeprefix(SEGMENT_PREFIX)!r}"
     if user_id == DEFAULT_SUBJECT:
         return f"This is the list {whose}, which visitors see."
-    known = warehouse.query(read_sql("publication", "customer.sql"), {"user_id": user_id})
+    known = query(read_sql("publication", "customer.sql"), {"user_id": user_id})
     if not known:
         return f"There is no customer {user_id!r} in the shop's tables, so this is the list {whose}."
     if not known[0]["is_personalised"]:

@@ -1,7 +1,8 @@
 """The live lists as files, for readers who can't open the embedded warehouse.
 
-``RECSYS_HOME/live/`` holds a folder for each live publication, one for what must not be shown, a SQL file
-with a view over them, and ``manifest.json``. Folders are never changed once they have their name; the two
+``RECSYS_HOME/live/`` holds a folder for each live publication, one for what is looked up beside the lists
+(what is live, what must not be shown, the shop's titles and segments), a SQL file with a view over them, and
+``manifest.json``. Folders are never changed once they have their name; the two
 files are replaced by a rename. What the newest manifest and the one before name is kept, so that
 a reader who began before a replacement can finish.
 """
@@ -24,11 +25,15 @@ from recsys.warehouse import Warehouse
 MANIFEST: Final = "manifest.json"
 VIEW: Final = "live_recommendations.sql"
 LISTS: Final = "lists.parquet"
-# What is small and changes between publications: what is live, and who and what must not be shown.
+VERSION: Final = 2
+"""Of the manifest's form."""
+# What changes between publications: what is live, who and what must not be shown, titles and segments.
 STATE_FILES: Final = {
     "pointers.parquet": "live_pointers.sql",
     "hidden_users.parquet": "hidden_users.sql",
     "suppressed_items.parquet": "suppressed_items.sql",
+    "items.parquet": "live_items.sql",
+    "customers.parquet": "live_customers.sql",
 }
 
 
@@ -55,8 +60,8 @@ def export_live(warehouse: Warehouse, settings: Settings) -> Path:
             _export_lists(warehouse, folder, publication_id)
         state = _export_state(warehouse, folder)
         before = read_manifest(folder)
-        manifest = _manifest(pointers, [*publications, state], before)
-        _replace(folder / VIEW, _view(folder, publications, state))
+        manifest = _manifest(pointers, publications, state, before)
+        _replace(folder / VIEW, over_live_files(folder, manifest, "live_view.sql"))
         _replace(folder / MANIFEST, json.dumps(manifest, indent=1, sort_keys=True))
         _tidy(folder, {*manifest["folders"], *manifest["folders_before"]})
     return folder
@@ -83,7 +88,7 @@ def _write_lists(warehouse: Warehouse, path: Path, publication_id: str) -> None:
 
 
 def _export_state(warehouse: Warehouse, folder: Path) -> str:
-    """Write the small files to a folder that is named by their content; return the name."""
+    """Write what changes to a folder that is named by its content; return the name."""
     draft = _draft(folder)
     digest = hashlib.sha256()
     for name, query in STATE_FILES.items():
@@ -100,19 +105,24 @@ def _export_state(warehouse: Warehouse, folder: Path) -> str:
     return target.name
 
 
-def _manifest(pointers: list[dict[str, Any]], folders: list[str], before: dict[str, Any]) -> dict[str, Any]:
-    live = [{**pointer, "as_of": pointer["as_of"].isoformat()} for pointer in pointers]
+def _manifest(
+    pointers: list[dict[str, Any]], publications: list[str], state: str, before: dict[str, Any]
+) -> dict[str, Any]:
+    moments = ("as_of", "live_at")
+    live = [{**pointer, **{name: pointer[name].isoformat() for name in moments}} for pointer in pointers]
+    folders = [*publications, state]
     # An export that is repeated must not forget what the one before it named.
     is_same = before.get("folders") == folders
     former = before.get("folders_before" if is_same else "folders", [])
-    return {"version": 1, "live": live, "folders": folders, "folders_before": former}
+    return {"version": VERSION, "live": live, "state": state, "folders": folders, "folders_before": former}
 
 
-def _view(folder: Path, publications: list[str], state: str) -> str:
-    lists = [folder / name / LISTS for name in [state, *publications]]
-    return Template(read_sql("publication", "live_view.sql")).substitute(
+def over_live_files(folder: Path, manifest: dict[str, Any], query: str) -> str:
+    """Return a file of ``sql/publication`` with the names of the live files that a manifest tells."""
+    lists = [folder / name / LISTS for name in manifest["folders"]]
+    return Template(read_sql("publication", query)).substitute(
         lists=", ".join(_literal(path) for path in lists),
-        **{Path(name).stem: _literal(folder / state / name) for name in STATE_FILES},
+        **{Path(name).stem: _literal(folder / manifest["state"] / name) for name in STATE_FILES},
     )
 
 

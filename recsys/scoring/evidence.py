@@ -1,7 +1,6 @@
 """The evidence behind a ranked row: which generator carries it, and from which product of the customer's."""
 
 from collections.abc import Sequence
-from datetime import timedelta
 
 import numpy as np
 import pyarrow as pa
@@ -24,7 +23,6 @@ RANKED = pa.schema(
         (c.SOURCE, pa.string()),
         ("carrier", pa.string()),
         ("pair_lines", pa.int32()),
-        ("pair_last_at", pa.timestamp("us")),
         ("because_idx", pa.int32()),
         ("recent_buyers", pa.int32()),
     ]
@@ -65,8 +63,6 @@ def add_evidence(
     lines = np.nan_to_num(rows["pair_lines"].to_numpy()).astype(np.int32)
     carrier = np.where(lines > 0, OWN, np.asarray(names)[others.argmin(axis=1)])
     column = np.searchsorted(history.items, items)
-    age = np.nan_to_num(rows["pair_days_since_last"].to_numpy().astype(np.float64))
-    last = [history.cut_at - timedelta(days=days) for days in age]
     because = _because(users, column, carrier, history, generators)
     return pa.table(
         [
@@ -77,7 +73,6 @@ def add_evidence(
             pa.array([",".join(n for n, p in zip(names, row, strict=True) if p) for row in proposed]),
             pa.array(carrier.tolist(), pa.string()),
             pa.array(lines, pa.int32()),
-            pa.array(last, pa.timestamp("us")),
             pa.array(because, pa.int32(), mask=because < 0),
             pa.array(history.popularity[column].astype(np.int32), pa.int32()),
         ],

@@ -87,7 +87,10 @@ def _show_list(console: Console, warehouse: Warehouse, stack: Stack, user_id: st
         console.print(Text(str(error)))
         return
     heading = f"{shown.placement}: what customer {shown.user_id} sees, as of {shown.as_of:%Y-%m-%d %H:%M}"
-    console.print(Text(f"\n{heading}", "bold"), Text(shown.why), _list_table(shown), sep="\n")
+    console.print(Text(f"\n{heading}", "bold"))
+    if shown.why:
+        console.print(Text(shown.why))
+    console.print(_list_table(shown))
 
 
 def _list_table(shown: CustomerList) -> Table:

@@ -8,7 +8,9 @@ select
     publications.model_name,
     publications.model_version,
     publications.as_of,
+    publications.live_at,
     publications.items_shown,
+    publications.user_count,
     publications.row_count,
     publications.checksum
 from recsys.pointers as pointers

@@ -1,6 +1,17 @@
 -- One row per customer and rank: the published row, with a reason that its evidence supports.
 -- ranked holds user_idx, item_idx, rank, score, source, carrier (the generator that the reason speaks of),
--- pair_lines, pair_last_at, because_idx (the customer's product that the neighbourhood points from), recent_buyers.
+-- pair_lines, because_idx (the customer's product that the neighbourhood points from), recent_buyers.
+-- The date of the last purchase comes from the purchases, since a feature's days are rounded to the ranker's floats.
+with last_purchases as (
+    select
+        purchases.user_idx,
+        purchases.item_idx,
+        max(purchases.occurred_at) as last_at
+    from purchases
+    inner join ranked on purchases.user_idx = ranked.user_idx and purchases.item_idx = ranked.item_idx
+    group by purchases.user_idx, purchases.item_idx
+)
+
 select
     users.user_id as subject_id,
     users.bucket,
@@ -10,10 +21,10 @@ select
     ranked.source,
     case
         when ranked.carrier = 'repurchase' and ranked.pair_lines = 1
-            then 'You bought this on ' || strftime(ranked.pair_last_at, '%-d %B %Y') || '.'
+            then 'You bought this on ' || strftime(last_purchases.last_at, '%-d %B %Y') || '.'
         when ranked.carrier = 'repurchase'
             then 'You bought this ' || ranked.pair_lines || ' times, last on '
-            || strftime(ranked.pair_last_at, '%-d %B %Y') || '.'
+            || strftime(last_purchases.last_at, '%-d %B %Y') || '.'
         when ranked.carrier = 'item_cf' and because.title is not null
             then 'Often bought by customers who, like you, bought ' || because.title || '.'
         when ranked.carrier = 'user_cf' then 'Bought by customers whose taste is most like yours.'
@@ -25,5 +36,6 @@ select
 from ranked
 inner join users on ranked.user_idx = users.user_idx
 inner join items on ranked.item_idx = items.item_idx
+left join last_purchases on ranked.user_idx = last_purchases.user_idx and ranked.item_idx = last_purchases.item_idx
 left join items as because on ranked.because_idx = because.item_idx
 order by users.user_idx, ranked.rank

@@ -81,10 +81,8 @@ def test_every_task_succeeded_and_they_are_few(demo) -> None:
 
 def test_all_months_and_households_went_in(demo) -> None:
     home, _, _ = demo
-    months, users = query(home, "select count(distinct month(occurred_at)), count(distinct user_id) from shop.events")[
-        0
-    ]
-    assert (months, users) == (12, CUSTOMERS)
+    counted = "select count(distinct month(occurred_at)), count(distinct user_id) from shop.events"
+    assert query(home, counted) == [(12, CUSTOMERS)]
 
 
 def test_every_customer_sees_ten_products_in_both_placements(demo) -> None:

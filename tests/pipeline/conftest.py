@@ -4,8 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.chain import Ran, run, write_chain_shop
-from tests.support.planted import quick_settings
+from tests.support.chain import Ran, shared_run
 
 
 @pytest.fixture(scope="session")
@@ -13,6 +12,4 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
     """A DuckDB warehouse and a SQLite MLflow below one home."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        settings = quick_settings(tmp_path_factory.mktemp("ran"))
-        write_chain_shop(settings)
-        yield run(settings)
+        yield shared_run(tmp_path_factory.getbasetemp())

@@ -7,7 +7,6 @@ import tomllib
 from pathlib import Path
 
 import pytest
-import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
@@ -65,10 +64,3 @@ def test_make_alone_says_what_there_is() -> None:
     shown = make().stdout
     for target in ("install", "run", "test", "lint", "bench", "soak", "clean"):
         assert f"make {target} " in shown
-
-
-def test_the_compose_file_publishes_on_this_machine_only() -> None:
-    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))["services"]
-    ports = [port for service in services.values() for port in service["ports"]]
-    assert ports
-    assert all(port.startswith("127.0.0.1:") for port in ports)

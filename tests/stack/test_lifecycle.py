@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 from rich.console import Console
@@ -17,6 +18,7 @@ from recsys.errors import SettingsError, StackError
 from recsys.settings import Settings, load_settings
 from recsys.stack import Stack
 from recsys.stack.airflow_api import PARTS
+from recsys.stack.keys import USER
 from recsys.stack.processes import session_members
 from recsys.stack.up import addresses, make_ready
 from tests.support.mlflow_server import free_port
@@ -82,6 +84,19 @@ def test_the_addresses_and_the_log_in_are_shown(stack: Stack) -> None:
     shown = console.file.getvalue()
     for part in (stack.layout.airflow_url, stack.layout.mlflow_url, stack.password):
         assert part in shown
+
+
+def test_the_page_in_airflows_ui_is_for_those_who_are_logged_in(stack: Stack) -> None:
+    with httpx.Client(base_url=stack.layout.airflow_url, trust_env=False) as anyone:
+        assert anyone.get("/recommendations/").status_code == 401
+        assert anyone.get("/recommendations/", headers={"Authorization": "Bearer made-up"}).status_code == 403
+        login = {"username": USER, "password": stack.password}
+        token = anyone.post("/auth/token", json=login).json()["access_token"]
+        by_header = anyone.get("/recommendations/", headers={"Authorization": f"Bearer {token}"})
+        by_session = anyone.get("/recommendations/", cookies={"_token": token})
+    assert (by_header.status_code, by_session.status_code) == (200, 200)
+    assert "Nothing is published yet" in by_header.text
+    assert by_session.text == by_header.text
 
 
 def test_a_parameter_that_cannot_be_used_is_refused_by_airflow(stack: Stack) -> None:

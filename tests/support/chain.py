@@ -4,11 +4,13 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from recsys import pipeline
 from recsys.artifacts import local_path
@@ -52,6 +54,16 @@ def run(settings: Settings, *, now: datetime = NOW, as_of: str = "latest", place
 
     result = pipeline.run_chain(settings, as_of=as_of, placements=placements, now=now, progress=note)
     return Ran(settings, result, stages)
+
+
+@cache
+def shared_run(folder: Path) -> Ran:
+    """Run the chain once below pytest's folder of this process; for tests that only read its home."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        settings = quick_settings(folder / "shared chain")
+        write_chain_shop(settings)
+        return run(settings)
 
 
 def write_chain_shop(settings: Settings, users: int = USERS) -> None:

@@ -1,0 +1,112 @@
+"""Reads the live files: what is live, and what one customer sees, without opening the warehouse."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from recsys.columns import BUCKETS
+from recsys.compute import engine
+from recsys.errors import NotFoundError
+from recsys.publication.customer import CustomerList, Query, find_list
+from recsys.publication.live_files import VERSION, over_live_files, read_manifest
+from recsys.settings import Settings
+
+# SQLAlchemy's :name is DuckDB's $name.
+_BOUND: Final = re.compile(r"(?<!:):(?=[a-z_]+)")
+
+
+@dataclass(frozen=True)
+class LivePublication:
+    """What is live on one placement, for the customers of one range of buckets.
+
+    ``customer_count`` and ``row_count`` are those of the whole publication, spare rows included; ``share`` is
+    the part of all customers that the range serves, 0 to 1. Moments are naive UTC.
+    """
+
+    placement: str
+    publication_id: str
+    model_name: str
+    model_version: str
+    as_of: datetime
+    live_at: datetime
+    customer_count: int
+    row_count: int
+    share: float
+
+
+def live_publications(settings: Settings) -> list[LivePublication]:
+    """Return what is live according to the live files, by placement; nothing if nothing was published.
+
+    Raises:
+        NotFoundError: if another version of the platform wrote the files.
+    """
+    return [_publication(entry) for entry in _manifest(settings).get("live", [])]
+
+
+def live_list(settings: Settings, user_id: str, placement: str) -> CustomerList:
+    """Return what a customer is shown, from the live files: the same as :func:`customer_list`.
+
+    Args:
+        settings: where home is, and the placements there are.
+        user_id: the customer; ``*`` for a visitor. Unknown customers get the default list.
+        placement: where.
+
+    Raises:
+        NotFoundError: if there is no such placement, nothing is live on it, or another version of the platform
+            wrote the files.
+    """
+    manifest = _manifest(settings)
+    if not manifest:
+        return find_list(_nothing, settings, user_id, placement)
+    with _open(settings, manifest) as query:
+        return find_list(query, settings, user_id, placement)
+
+
+def _nothing(sql: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:
+    return []
+
+
+def _manifest(settings: Settings) -> dict[str, Any]:
+    folder = settings.resolved_home / "live"
+    manifest = read_manifest(folder)
+    if manifest and manifest.get("version") != VERSION:
+        raise NotFoundError(
+            f"The files of {folder} are of version {manifest.get('version')}, and this program reads version "
+            f"{VERSION}. The next publication writes them anew; so does: recsys run"
+        )
+    return manifest
+
+
+def _publication(entry: dict[str, Any]) -> LivePublication:
+    # The range that begins below 0 holds the default lists as well.
+    buckets = entry["bucket_to"] - max(entry["bucket_from"], 0) + 1
+    return LivePublication(
+        placement=entry["placement"],
+        publication_id=entry["publication_id"],
+        model_name=entry["model_name"],
+        model_version=entry["model_version"],
+        as_of=datetime.fromisoformat(entry["as_of"]),
+        live_at=datetime.fromisoformat(entry["live_at"]),
+        customer_count=entry["user_count"],
+        row_count=entry["row_count"],
+        share=buckets / BUCKETS,
+    )
+
+
+@contextmanager
+def _open(settings: Settings, manifest: dict[str, Any]) -> Iterator[Query]:
+    """Give a function that queries the live files as if they were the warehouse."""
+    folder = settings.resolved_home / "live"
+    with engine(settings) as connection:
+        for name in ("live_view.sql", "live_shop.sql"):
+            connection.execute(over_live_files(folder, manifest, name))
+
+        def query(sql: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:
+            result = connection.execute(_BOUND.sub("$", sql), parameters)
+            names = [column[0] for column in result.description]
+            return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+
+        yield query
