@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
-from jsonschema import Draft7Validator
+from jsonschema import Draft202012Validator
 
 from recsys.settings import Settings
 from recsys.stack.environment import Layout
@@ -40,12 +40,12 @@ def options(words: list[str]) -> dict[str, str | None]:
 
 
 def test_it_agrees_with_the_compose_specification() -> None:
-    assert [error.message for error in Draft7Validator(SCHEMA).iter_errors(COMPOSE)] == []
+    assert [error.message for error in Draft202012Validator(SCHEMA).iter_errors(COMPOSE)] == []
 
 
 def test_the_schema_finds_a_fault() -> None:
     wrong = {"services": {"warehouse": {**SERVICES["warehouse"], "port": ["5432:5432"]}}}
-    assert not Draft7Validator(SCHEMA).is_valid(wrong)
+    assert not Draft202012Validator(SCHEMA).is_valid(wrong)
 
 
 def test_a_warehouse_and_a_tracking_server() -> None:

@@ -1,6 +1,7 @@
 """The demo shop's mapping, against numbers worked out from the package's files without the platform."""
 
 from datetime import datetime
+from hashlib import md5
 from pathlib import Path
 
 import pandas as pd
@@ -41,13 +42,16 @@ def cleaning(settings: Settings) -> dict[str, int]:
     return {row["rule"]: row["row_count"] for row in query(settings, "select rule, row_count from shop.cleaning")}
 
 
-def test_the_first_customers_by_bucket_are_taken_whole(
+def test_the_sample_of_customers_is_stable_whole_and_spread(
     raw: dict[str, pd.DataFrame], lines: pd.DataFrame, journey: Settings
 ) -> None:
     households = raw["transactions"]["household_id"].unique()
-    expected = sorted((bucket_of("recsys", str(h)), str(h)) for h in households)[:SAMPLE_CUSTOMERS]
+    drawn = sorted((md5(f"sample of {h}".encode()).hexdigest(), str(h)) for h in households)[:SAMPLE_CUSTOMERS]
+    expected = sorted((bucket_of("recsys", household), household) for _, household in drawn)
     rows = query(journey, "select bucket, user_id from shop.users order by bucket, user_id")
     assert [(row["bucket"], row["user_id"]) for row in rows] == expected
+    assert any(row["bucket"] >= 2048 for row in rows)
+    assert any(row["bucket"] < 2048 for row in rows)
     [row] = query(journey, "select count(*) as n, sum(value) as v, min(bucket) as low from shop.events")
     bought = lines[lines["quantity"] > 0]
     assert row["n"] == len(bought)
@@ -191,3 +195,25 @@ def test_the_whole_shop(tmp_path: Path) -> None:
         "as varchar) is null and title like 'Product %' and not recommendable",
     )
     assert row["n"] == 17
+
+
+@pytest.mark.soak
+def test_all_promotions_of_the_whole_shop(tmp_path: Path) -> None:
+    settings = make_settings(tmp_path)
+    load_source(settings, "completejourney")
+    [raw] = query(
+        settings, "select count(*) as n, count(distinct product_id) as items from raw_completejourney.promotions"
+    )
+    assert raw["n"] == 20_940_529
+    [kept] = query(
+        settings,
+        "select count(*) as n, count(distinct promotion_id) as ids, count(*) filter (item_id not in "
+        "(select item_id from shop.items)) as strangers, count(*) filter (known_at > starts_at and known_at < "
+        "(select min(created_at) from shop.items)) as early from shop.promotions",
+    )
+    [sold] = query(
+        settings,
+        "select count(*) as n from raw_completejourney.promotions where cast(product_id as varchar) in "
+        "(select item_id from shop.items)",
+    )
+    assert (kept["n"], kept["ids"], kept["strangers"], kept["early"]) == (sold["n"], kept["n"], 0, 0)
