@@ -26,7 +26,6 @@ from recsys_wiring import (
     PUBLISH,
     at,
     chain_params,
-    clock_of,
     explained,
     snapshot,
     task_settings,
@@ -64,6 +63,7 @@ def scoring(state: str, shard: dict[str, int]) -> dict[str, Any]:
 def publication(state: str, placements: list[str], lists: list[dict[str, Any]], placement: str) -> dict[str, Any]:
     """Stage, audit and put one placement's lists live."""
     from recsys import pipeline
+    from recsys.moments import clock
 
     if placement not in placements:
         raise AirflowSkipException(f"{placement}: not asked for, or without a champion.")
@@ -74,7 +74,7 @@ def publication(state: str, placements: list[str], lists: list[dict[str, Any]], 
         lists=[lists[i]["lists"] for i in range(len(lists))],
         placement=placement,
         run_id=context["run_id"],
-        now=clock_of(context),
+        now=clock(),
     )
     if result["skipped"]:
         context["ti"].xcom_push("return_value", result)

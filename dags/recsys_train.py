@@ -28,7 +28,6 @@ from recsys_wiring import (
     TRAIN,
     at,
     chain_params,
-    clock_of,
     explained,
     snapshot,
     task_settings,
@@ -104,9 +103,10 @@ def gate(evaluation: str, versions: list[dict[str, Any]]) -> dict[str, Any]:
 def promotion(verdicts: list[dict[str, Any]]) -> dict[str, Any]:
     """Make a version the champion where the gate allows it; else say who has to decide."""
     from recsys import pipeline
+    from recsys.moments import clock
 
     context = get_current_context()
-    result = pipeline.promote(task_settings(), verdicts=verdicts, now=clock_of(context), channel="airflow")
+    result = pipeline.promote(task_settings(), verdicts=verdicts, now=clock(), channel="airflow")
     if not result["promoted"]:
         # A skipped task sends no asset event, so nothing downstream starts on silence.
         context["ti"].xcom_push("return_value", result)

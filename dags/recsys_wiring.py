@@ -126,7 +126,7 @@ def as_of_of(context: Mapping[str, Any]) -> str:
 def clock_of(context: Mapping[str, Any]) -> datetime:
     """Return the one reading of the clock that a run uses: when it started, naive UTC.
 
-    It is the same in every task and every retry of the run, so no task needs to read the clock.
+    It is the same in every retry, so the run's snapshot is. Decisions and going live have the time they happen at.
     """
     run = context["dag_run"]
     return _naive_utc(run.start_date or run.run_after)

@@ -13,13 +13,8 @@ USERS: Final = "users"
 ITEMS: Final = "items"
 ITEM_VERSIONS: Final = "item_versions"
 EVENTS: Final = "events"
-PROMOTIONS: Final = "promotions"
-CAMPAIGNS: Final = "campaigns"
-COUPONS: Final = "coupons"
-REDEMPTIONS: Final = "redemptions"
-SUPPRESSIONS: Final = "suppressions"
+SOURCES: Final = "sources"
 QUARANTINE: Final = "quarantine"
-CLEANING: Final = "cleaning"
 
 # --- canonical columns --------------------------------------------------------------------------
 USER_ID: Final = "user_id"
@@ -31,7 +26,6 @@ ATTRIBUTES: Final = "attributes"
 TITLE: Final = "title"
 CATEGORY: Final = "category"
 BRAND: Final = "brand"
-PRICE: Final = "price"
 AVAILABLE: Final = "available"
 RECOMMENDABLE: Final = "recommendable"
 EVENT_ID: Final = "event_id"
@@ -41,7 +35,6 @@ RECORDED_AT: Final = "recorded_at"
 QUANTITY: Final = "quantity"
 VALUE: Final = "value"
 BASKET_ID: Final = "basket_id"
-KNOWN_AT: Final = "known_at"
 
 EVENT_TYPES: Final = (
     "view",
@@ -56,16 +49,12 @@ EVENT_TYPES: Final = (
     "dismiss",
 )
 PURCHASE: Final = "purchase"
-RETURN: Final = "return"
 
 # --- inside a run -------------------------------------------------------------------------------
 USER_IDX: Final = "user_idx"  # dense int32 within one snapshot, ordered by (bucket, user_id)
 ITEM_IDX: Final = "item_idx"  # dense int32 within one snapshot, ordered by item_id
-CUT_ID: Final = "cut_id"
 SUBJECT_ID: Final = "subject_id"
-CUT_AT: Final = "cut_at"
 PLACEMENT: Final = "placement"
-GENERATOR: Final = "generator"
 SCORE: Final = "score"
 RANK: Final = "rank"
 LABEL: Final = "label"

@@ -19,6 +19,7 @@ REQUIRED: dict[str, tuple[str, ...]] = {
     c.USERS: (c.USER_ID, c.BUCKET, c.CREATED_AT, c.IS_PERSONALISED, c.ATTRIBUTES),
     c.ITEMS: (c.ITEM_ID,),
     c.ITEM_VERSIONS: (c.ITEM_ID, "valid_from", c.TITLE, c.CATEGORY, c.BRAND, c.AVAILABLE, c.RECOMMENDABLE),
+    c.SOURCES: ("has_item_history",),
     c.EVENTS: (
         c.EVENT_ID,
         c.USER_ID,
@@ -51,6 +52,11 @@ def check_columns(warehouse: Warehouse) -> None:
         for column in names
         if (table, column) not in present
     ]
+    if not any(table == c.EVENTS for table, _ in present):
+        raise ContractError(
+            "The warehouse has no shop yet. Load one first: 'recsys load completejourney' (the demo), or 'recsys init "
+            "NAME' for your own."
+        )
     if missing:
         raise ContractError(
             f"The warehouse lacks {', '.join(missing)}. Run 'recsys migrate' to make the canonical tables, "

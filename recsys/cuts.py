@@ -80,7 +80,7 @@ def cut_name(cut: datetime) -> str:
 
 
 def lay_cut(connection: duckdb.DuckDBPyConnection, cut_at: datetime, users: NDArray[np.int32] | None = None) -> None:
-    """Make the tables ``cuts`` (cut_id, subject_id, cut_at) and ``purchases`` for one moment.
+    """Make the tables ``cuts`` (cut_id, subject_id, cut_at), ``purchases`` and ``items_at_cut`` for one moment.
 
     Args:
         connection: has the snapshot's views.
@@ -97,3 +97,15 @@ def lay_cut(connection: duckdb.DuckDBPyConnection, cut_at: datetime, users: NDAr
         {"cut_at": cut_at},
     )
     connection.execute(f"create or replace temp table purchases as {read_sql('features', 'purchases.sql')}")
+    lay_items(connection, cut_at)
+
+
+def lay_items(connection: duckdb.DuckDBPyConnection, cut_at: datetime) -> None:
+    """Make the table ``items_at_cut``: every product as it was just before a moment.
+
+    Args:
+        connection: has the snapshot's views ``items`` and ``item_versions``.
+        cut_at: the moment.
+    """
+    sql = read_sql("features", "items_at_cut.sql")
+    connection.execute(f"create or replace temp table items_at_cut as {sql}", {"cut_at": cut_at})

@@ -43,30 +43,36 @@ class History:
 def eligible_items(
     connection: duckdb.DuckDBPyConnection,
     settings: Settings,
-    cut_at: datetime,
     *,
     min_purchases: int | None = None,
+    for_serving: bool = False,
 ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
     """Return the products that may be recommended at the cut that is laid, and their recent buyers.
 
-    A product may be if the shop says so, it existed, and it was bought often enough to judge
-    (``min_purchases``, the publication's setting if None).
+    A product may be if the shop said so then, it existed, and it was bought often enough to judge
+    (``min_purchases``, the publication's setting if None). What is served now (``for_serving``, with the cut
+    at the snapshot's moment) must also be in stock, which is known of that moment alone.
     """
     least = settings.publication.min_item_purchases if min_purchases is None else min_purchases
     counts = fetch_columns(
         connection,
         read_sql("features", "item_counts.sql"),
-        {"cut_at": cut_at, "recent_days": settings.candidates.popularity_days},
+        {"for_serving": for_serving, "recent_days": settings.candidates.popularity_days},
     )
     chosen = counts["may_be_shown"].astype(bool) & (counts["purchases"] >= least)
     return counts["item_idx"][chosen].astype(np.int32), counts["recent_buyers"][chosen].astype(np.float64)
 
 
 def read_history(
-    connection: duckdb.DuckDBPyConnection, settings: Settings, cut_at: datetime, user_count: int
+    connection: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    cut_at: datetime,
+    user_count: int,
+    *,
+    for_serving: bool = False,
 ) -> History:
     """Build the history of all customers at a cut that is laid (see ``recsys.cuts.lay_cut``)."""
-    items, popularity = eligible_items(connection, settings, cut_at)
+    items, popularity = eligible_items(connection, settings, for_serving=for_serving)
     rows = read_interactions(connection, settings)
     return build_history(rows, items, popularity, user_count, cut_at)
 

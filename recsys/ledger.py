@@ -21,7 +21,8 @@ APPROVED: Final = "approved"
 REJECTED: Final = "rejected"
 ROLLED_BACK: Final = "rolled_back"
 VERDICTS: Final = (APPROVED, REJECTED, ROLLED_BACK)
-CHANNELS: Final = ("policy", "airflow", "mlflow", "cli")
+POLICY: Final = "policy"
+CHANNELS: Final = (POLICY, "airflow", "mlflow", "cli")
 
 CHAMPION: Final = "champion"
 CHALLENGER: Final = "challenger"
@@ -212,10 +213,30 @@ def champions(history: list[Decision]) -> list[Version]:
     return standing
 
 
+def decisions_about(history: list[Decision], version: Version) -> list[Decision]:
+    """Return what was decided about one version, in the order of the history."""
+    return [entry for entry in history if (entry.model_name, entry.model_version) == version]
+
+
+def refusal(history: list[Decision], version: Version) -> Decision | None:
+    """Return the rejection or rollback that is the last word of a person about a version, else None.
+
+    A policy doesn't overrule it, whatever the policy decided since; a person's approval ends it.
+    """
+    words = [entry for entry in decisions_about(history, version) if entry.channel != POLICY]
+    return words[-1] if words and words[-1].verdict in (REJECTED, ROLLED_BACK) else None
+
+
 def propose_challenger(warehouse: Warehouse, *, model_name: str, model_version: str, now: datetime) -> None:
     """Say that a version waits for a decision: MLflow's alias ``challenger`` should name it."""
     with warehouse.transaction() as connection:
         _want(connection, model_name, CHALLENGER, str(model_version), now)
+
+
+def withdraw_challenger(warehouse: Warehouse, *, model_name: str, model_version: str, now: datetime) -> None:
+    """Say that a version does not wait for a decision any more; another one's alias is left alone."""
+    with warehouse.transaction() as connection:
+        _decided(connection, (model_name, str(model_version)), now)
 
 
 def list_aliases(warehouse: Warehouse, model_name: str | None = None) -> list[Alias]:
@@ -258,7 +279,7 @@ def _check(ruling: Ruling) -> None:
 
 def _same_ruling(history: list[Decision], ruling: Ruling) -> Decision | None:
     """Return the newest decision about the version if the ruling says the same again."""
-    about = [entry for entry in history if (entry.model_name, entry.model_version) == ruling.version]
+    about = decisions_about(history, ruling.version)
     newest = about[-1] if about else None
     if newest is None or (newest.verdict, newest.decided_by, newest.channel, newest.reason) != (
         ruling.verdict,

@@ -40,7 +40,7 @@ class CandidateSettings(_Section):
     pearson_shrinkage: float = Field(20.0, ge=0, description="co-raters that halve a Pearson correlation")
     als_factors: int = Field(64, ge=1)
     als_iterations: int = Field(12, ge=1)
-    als_regularisation: float = Field(10.0, ge=0)
+    als_regularisation: float = Field(20.0, ge=0)
     als_alpha: float = Field(1.0, gt=0, description="confidence is 1 + alpha * weight")
 
     @field_validator("generators")
@@ -137,6 +137,13 @@ class Settings(BaseSettings):
     placements: dict[Name, PlacementSettings] = Field(default_factory=_default_placements)
     gate: GateSettings = GateSettings()
     publication: PublicationSettings = PublicationSettings()
+
+    @field_validator("home", mode="before")
+    @classmethod
+    def _local(cls, home: object) -> object:
+        if "://" in str(home):
+            raise ValueError("must be a folder of this machine; object stores can't be used yet")
+        return home
 
     @classmethod
     def settings_customise_sources(  # noqa: D102

@@ -4,6 +4,8 @@ A folder ``snapshots/<id>`` with
 
 - ``users.parquet``   user_idx (dense, ordered by bucket and id), user_id, bucket, is_personalised, segment
 - ``items.parquet``   item_idx (dense, ordered by id), item_id, title, category, brand, recommendable, exists_from
+- ``item_versions.parquet``  item_idx, valid_from, valid_to, category, brand, recommendable: what products were at
+  earlier moments, ordered by product and time
 - ``events/NN.parquet``  the events of one range of buckets, ordered by customer, time and id
 - ``events/guests.parquet``
 - ``manifest.json``   as_of, source, row counts, schema, the files' hashes and what was rejected by rule
@@ -33,7 +35,7 @@ from recsys.warehouse import Warehouse, open_warehouse
 
 KIND = "snapshots"
 PARTS = 16
-EXTRACTED = (c.USERS, c.ITEMS, c.EVENTS)
+EXTRACTED = (c.USERS, c.ITEMS, c.ITEM_VERSIONS, c.EVENTS)
 MANIFEST = "manifest.json"
 
 
@@ -89,6 +91,11 @@ class Snapshot:
         return self.folder / "items.parquet"
 
     @property
+    def item_versions(self) -> Path:
+        """The file of what the products were at earlier moments."""
+        return self.folder / "item_versions.parquet"
+
+    @property
     def user_count(self) -> int:
         """Number of customers."""
         return int(self.manifest["rows"][c.USERS])
@@ -108,9 +115,13 @@ class Snapshot:
         ]
 
     def attach(self, connection: duckdb.DuckDBPyConnection, bucket_from: int = 0, bucket_to: int = c.BUCKETS) -> None:
-        """Give a DuckDB connection the views ``users``, ``items`` and ``events`` (of customers in those buckets)."""
+        """Give a DuckDB connection the views ``users``, ``items``, ``item_versions`` and ``events``.
+
+        The events are those of customers in the buckets.
+        """
         connection.from_parquet(str(self.users)).create_view(c.USERS)
         connection.from_parquet(str(self.items)).create_view(c.ITEMS)
+        connection.from_parquet(str(self.item_versions)).create_view(c.ITEM_VERSIONS)
         connection.from_parquet(self.event_files(bucket_from, bucket_to)).create_view(c.EVENTS)
 
 
@@ -120,14 +131,15 @@ def resolve_as_of(warehouse: Warehouse, settings: Settings, as_of: str, now: dat
     ``latest`` is just after the newest event that no contract rejects.
 
     Raises:
-        SettingsError: if it can't be read, or lies before the first event.
+        SettingsError: if it can't be read, lies before the first event or in the future.
         ContractError: if there are no events at all.
     """
     asked = parse_moment(as_of)
+    latest_allowed = now + timedelta(hours=settings.max_future_hours)
     found = warehouse.query(
         read_sql("snapshot", "latest_event.sql"),
         {
-            "latest_allowed": now + timedelta(hours=settings.max_future_hours),
+            "latest_allowed": latest_allowed,
             "max_user_events": settings.max_user_events,
         },
     )[0]
@@ -143,6 +155,12 @@ def resolve_as_of(warehouse: Warehouse, settings: Settings, as_of: str, now: dat
         raise SettingsError(
             f"as_of {as_of} lies before the first event ({found['first_at']}): there is nothing to learn from. "
             f"Choose a moment up to {found['newest_at']}, or 'latest'."
+        )
+    if asked > latest_allowed:
+        raise SettingsError(
+            f"as_of {as_of} lies in the future (it is {now:%Y-%m-%d %H:%M} UTC; {settings.max_future_hours:g} hours "
+            f"more are allowed). The newest event is of {found['newest_at']}: choose a moment just after it, "
+            "or 'latest'."
         )
     return asked
 
@@ -202,7 +220,7 @@ def _build(
     for table in EXTRACTED:
         connection.from_parquet(str(raw / f"{table}.parquet")).create_view(f"extracted_{table}")
     contracts.split_entities(connection)
-    for table in (c.USERS, c.ITEMS):
+    for table in (c.USERS, c.ITEMS, c.ITEM_VERSIONS):
         path = folder / f"{table}.parquet"
         write_parquet(connection, read_sql("snapshot", f"{table}.sql"), path)
         connection.from_parquet(str(path)).create_view(f"snapshot_{table}")
@@ -237,12 +255,16 @@ def _manifest(folder: Path, settings: Settings, moment: datetime, rejected: dict
         "rows": {
             c.USERS: count("users.parquet"),
             c.ITEMS: count("items.parquet"),
+            c.ITEM_VERSIONS: count("item_versions.parquet"),
             c.EVENTS: count("events/*.parquet"),
             "guest_events": count("events/guests.parquet"),
         },
         "schema": {
             table: [f"{field.name}: {field.type}" for field in pq.read_schema(path)]
-            for table, path in ((c.USERS, files[-1]), (c.ITEMS, files[-2]), (c.EVENTS, files[0]))
+            for table, path in (
+                *((table, folder / f"{table}.parquet") for table in (c.USERS, c.ITEMS, c.ITEM_VERSIONS)),
+                (c.EVENTS, files[0]),
+            )
         },
         "rejected": rejected,
         "files": hashes,

@@ -74,6 +74,18 @@ def test_as_of_before_any_event(live: Settings, as_of: str) -> None:
     assert not list((live.resolved_home / "snapshots").iterdir())
 
 
+@pytest.mark.parametrize("as_of", ["2025-01-04T06:00:01", "2125-01-01"])
+def test_as_of_in_the_future(live: Settings, as_of: str) -> None:
+    message = rf"as_of {as_of} lies in the future \(it is 2025-01-03 06:00 UTC; 24 hours.*The newest event is of 202"
+    fails(live, SettingsError, message, as_of=as_of)
+    assert not list((live.resolved_home / "snapshots").iterdir())
+
+
+def test_as_of_up_to_what_a_clock_may_be_off(live: Settings) -> None:
+    taken = pipeline.take_snapshot(live, as_of=(NOW + timedelta(hours=24)).isoformat(), now=NOW)
+    assert taken["as_of"] == (NOW + timedelta(hours=24)).isoformat()
+
+
 @pytest.mark.parametrize("as_of", ["yesterday", "2024-13-01", ""])
 def test_as_of_that_is_no_time(live: Settings, as_of: str) -> None:
     fails(live, SettingsError, f"as_of {as_of!r} is neither 'latest', a date", as_of=as_of)
@@ -106,7 +118,7 @@ def test_a_warehouse_without_tables(tmp_path: Path) -> None:
     settings = quick_settings(tmp_path)
     with open_warehouse(settings, purpose="test"):
         pass
-    with pytest.raises(ContractError, match=r"lacks shop\.users\.user_id, .*Run 'recsys migrate'"):
+    with pytest.raises(ContractError, match=r"no shop yet\. Load one first: 'recsys load completejourney'"):
         run(settings)
     assert debris(settings.resolved_home) == []
 

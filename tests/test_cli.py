@@ -28,6 +28,8 @@ COMMANDS = {
     "recommend",
     "publications",
     "rollback",
+    "approve",
+    "reject",
     "status",
     "doctor",
     "demo",
@@ -131,6 +133,8 @@ def test_text_from_the_warehouse_is_not_read_as_markup(settings: Settings) -> No
         (("publications",), "Load a shop first: recsys load completejourney"),
         (("status",), "There is no warehouse at"),
         (("rollback",), "There is no warehouse at"),
+        (("approve", "recsys_for_you", "2", "--reason", "good"), "There is no warehouse at"),
+        (("reject", "recsys_for_you", "2", "--reason", "bad"), "There is no warehouse at"),
     ],
 )
 def test_errors_are_a_message_and_code_1_and_leave_nothing(
@@ -151,7 +155,8 @@ def test_a_bad_setting_is_told(home: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.parametrize(
-    "arguments", [("frobnicate",), ("run", "--bad"), ("recommend",), ("load", "x", "--customers", "0")]
+    "arguments",
+    [("frobnicate",), ("run", "--bad"), ("recommend",), ("load", "x", "--customers", "0"), ("approve", "model", "1")],
 )
 def test_bad_usage_is_code_2(home: Path, arguments: tuple[str, ...]) -> None:
     assert run(*arguments).exit_code == 2

@@ -108,6 +108,31 @@ def test_aliases_follow_the_decisions(warehouse: Warehouse) -> None:
     assert wanted(warehouse) == {"champion": "3", "challenger": None, "previous": "1"}
 
 
+def test_a_refusal_is_the_last_word_of_a_person(warehouse: Warehouse) -> None:
+    def refused() -> str | None:
+        found = ledger.refusal(ledger.list_decisions(warehouse, PLACEMENT), (MODEL, "1"))
+        return found.verdict if found else None
+
+    decide(warehouse, "rejected", "2")
+    assert refused() is None
+    decide(warehouse, "rejected", "1", 1)
+    assert refused() == "rejected"
+    decide(warehouse, "approved", "1", 2, decided_by="policy", channel="policy")
+    assert refused() == "rejected"
+    decide(warehouse, "approved", "1", 3)
+    assert refused() is None
+    decide(warehouse, "rolled_back", "1", 4)
+    assert refused() == "rolled_back"
+
+
+def test_only_its_own_challenger_is_withdrawn(warehouse: Warehouse) -> None:
+    ledger.propose_challenger(warehouse, model_name=MODEL, model_version="2", now=NOW)
+    ledger.withdraw_challenger(warehouse, model_name=MODEL, model_version="1", now=NOW)
+    assert wanted(warehouse) == {"challenger": "2"}
+    ledger.withdraw_challenger(warehouse, model_name=MODEL, model_version="2", now=NOW)
+    assert wanted(warehouse) == {"challenger": None}
+
+
 def test_what_was_written_is_told_from_what_is_wanted(warehouse: Warehouse) -> None:
     decide(warehouse, "approved", "1")
     assert [alias.alias for alias in ledger.wanted_aliases(warehouse)] == ["champion"]

@@ -115,7 +115,15 @@ def test_the_manifest_tells_the_files(settings: Settings) -> None:
     assert snapshot.first_event == FIRST
     guests = sum(one.user is None for one in some_events())
     assert guests > 0
-    assert snapshot.manifest["rows"] == {"users": 3, "items": 3, "events": 60, "guest_events": guests}
+    assert snapshot.manifest["rows"] == {
+        "users": 3,
+        "items": 3,
+        "item_versions": 3,
+        "events": 60,
+        "guest_events": guests,
+    }
+    assert list(snapshot.manifest["schema"]) == ["users", "items", "item_versions", "events"]
+    assert snapshot.manifest["schema"]["item_versions"][1:3] == ["valid_from: timestamp[us]", "valid_to: timestamp[us]"]
 
 
 @pytest.mark.parametrize(
@@ -158,6 +166,41 @@ def test_a_product_is_what_it_was_then(settings: Settings) -> None:
     assert parquet_rows(f"select {columns} from '{taken(settings).items}'") == [
         ("Toast", "Then > Group", "Then", True, datetime(2024, 1, 1))
     ]
+
+
+def test_versions_of_products_are_kept_without_what_came_later(settings: Settings) -> None:
+    first, second, third = AS_OF - 9 * DAY, AS_OF - 5 * DAY, AS_OF - 2 * DAY
+    items = [
+        Version("soap", second, category="Group", brand="Old", recommendable=False),
+        Version("bread", second, category="Then > Group", brand="Then"),
+        Version("bread", first, category="First > Group", brand="First", recommendable=False),
+        Version("bread", AS_OF, category="Later > Group", brand="Later"),
+        Version("tea", AS_OF),
+    ]
+    write_shop(settings, users=USERS, items=items, events=[Event("ann", "bread", FIRST)])
+    run_sql(settings, f"update shop.item_versions set valid_to = timestamp '{AS_OF}' where category = 'Then > Group'")
+    run_sql(settings, f"update shop.item_versions set valid_to = timestamp '{third}' where item_id = 'soap'")
+    assert parquet_rows(f"from '{taken(settings).item_versions}'") == [
+        (0, first, second, "First > Group", "First", False),
+        (0, second, None, "Then > Group", "Then", True),
+        (1, second, third, "Group", "Old", False),
+    ]
+
+
+@pytest.mark.parametrize(("history", "then"), [(True, False), (False, True), (None, True)])
+def test_stock_tells_of_earlier_moments_only_where_a_source_keeps_history(
+    settings: Settings, history: bool | None, then: bool
+) -> None:
+    shop(settings)
+    run_sql(settings, "update shop.item_versions set available = false where item_id = 'milk'")
+    if history is not None:
+        columns = "source, time_zone, has_item_history, load_id, loaded_at"
+        run_sql(
+            settings, f"insert into shop.sources ({columns}) values ('a', 'UTC', {history}, 'x', timestamp '{NOW}')"
+        )
+    snapshot = taken(settings)
+    assert parquet_rows(f"select recommendable from '{snapshot.items}'") == [(True,), (False,), (True,)]
+    assert parquet_rows(f"select recommendable from '{snapshot.item_versions}'") == [(True,), (then,), (True,)]
 
 
 def test_guests_are_kept_apart(settings: Settings) -> None:
@@ -211,6 +254,43 @@ def test_a_return_undoes_the_newest_purchase_before_it_only(settings: Settings) 
     snapshot = taken(settings)
     undone = [name for name in event_ids(snapshot) if event(snapshot, name)["undone_at"]]
     assert undone == ["bought 2"]
+
+
+def undone_by(settings: Settings, *events: Event) -> dict[str, datetime]:
+    """Return when each purchase that is taken back was."""
+    shop(settings, *events)
+    snapshot = taken(settings)
+    found = {name: event(snapshot, name)["undone_at"] for name in event_ids(snapshot)}
+    return {name: datetime.fromisoformat(at) for name, at in found.items() if at}
+
+
+def milk(day: float, name: str, kind: str = "purchase", known: float | None = None) -> Event:
+    recorded = None if known is None else FIRST + known * DAY
+    return Event("bob", "milk", FIRST + day * DAY, kind=kind, recorded=recorded, name=name)
+
+
+@pytest.mark.parametrize(
+    ("events", "expected"),
+    [
+        ([milk(1, "a"), milk(2, "b"), milk(3, "r", "return"), milk(4, "s", "return")], {"b": 3, "a": 4}),
+        ([milk(1, "a"), milk(2, "r", "return"), milk(3, "b"), milk(4, "s", "return")], {"a": 2, "b": 4}),
+        ([milk(1, "a"), milk(2, "b"), milk(3, "r", "return"), milk(4, "c"), milk(5, "s", "return")], {"b": 3, "c": 5}),
+        ([milk(1, "a"), milk(2, "r", "return"), milk(3, "s", "return"), milk(4, "b")], {"a": 2}),
+        ([milk(0.5, "q", "return"), milk(1, "a"), milk(2, "b"), milk(3, "r", "return")], {"b": 3}),
+        # the return that became known first comes first, whichever occurred first
+        ([milk(1, "a"), milk(2, "b"), milk(3, "r", "return", 9), milk(4, "s", "return")], {"b": 4, "a": 9}),
+        (
+            [
+                milk(1, "a"),
+                *(milk(2 + n, f"b{n}") for n in range(5)),
+                *(milk(9 + n, f"r{n}", "return") for n in range(6)),
+            ],
+            {"b4": 9, "b3": 10, "b2": 11, "b1": 12, "b0": 13, "a": 14},
+        ),
+    ],
+)
+def test_each_return_undoes_one_purchase(settings: Settings, events: list[Event], expected: dict[str, float]) -> None:
+    assert undone_by(settings, *events) == {name: FIRST + day * DAY for name, day in expected.items()}
 
 
 def test_a_return_never_undoes_a_purchase_that_became_known_after_it(settings: Settings) -> None:

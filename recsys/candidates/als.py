@@ -10,6 +10,14 @@ from recsys.candidates.item_cf import tastes
 from recsys.history import History
 from recsys.settings import Settings
 
+
+def confidence(history: History, alpha: float) -> sparse.csr_matrix:
+    """Return (n, m) 1 + alpha * taste where the customer bought the product: the library's data is c itself."""
+    result = sparse.csr_matrix(tastes(history.weights))
+    result.data = 1 + alpha * result.data
+    return result
+
+
 START = 0.1  # standard deviation of the factors that the first iteration begins with
 
 
@@ -32,7 +40,6 @@ class ALS:
             model = AlternatingLeastSquares(
                 factors=chosen.als_factors,
                 regularization=chosen.als_regularisation,
-                alpha=chosen.als_alpha,
                 iterations=chosen.als_iterations,
                 num_threads=settings.thread_count,
                 random_state=settings.seed,
@@ -41,7 +48,8 @@ class ALS:
             # The start depends on the products alone, so that customers who join later change nothing earlier.
             start = np.random.default_rng(settings.seed).normal(0, START, (history.shape[1], chosen.als_factors))
             model.item_factors = start.astype(np.float32)
-            model.fit(sparse.csr_matrix(tastes(history)), show_progress=False)
+            model.user_factors = np.zeros((history.shape[0], chosen.als_factors), np.float32)
+            model.fit(confidence(history, chosen.als_alpha), show_progress=False)
         self.factors: NDArray[np.float32] = model.item_factors
         self._use(settings)
 
@@ -62,7 +70,7 @@ class ALS:
 
     def scores(self, history: History, users: NDArray[np.int32]) -> Scores:
         """Solve the customers' factors and multiply."""
-        rows = tastes(history)[users]
+        rows = tastes(history.weights[users])
         with threadpool_limits(1, "blas"):
             gram = self.factors.T @ self.factors
             own = np.stack([self._solve(gram, rows[[row]]) for row in range(len(users))])

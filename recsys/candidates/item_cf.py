@@ -1,5 +1,7 @@
 """Item-based collaborative filtering: products that the same customers buy."""
 
+from functools import cached_property
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
@@ -10,9 +12,9 @@ from recsys.history import History
 from recsys.settings import Settings
 
 
-def tastes(history: History) -> sparse.csr_array:
-    """Return (n, m) log(1 + weight): the tenth purchase of a product says less than the first."""
-    result = history.weights.copy()
+def tastes(weights: sparse.csr_array) -> sparse.csr_array:
+    """Return log(1 + weight) of rows of a history: the tenth purchase of a product says less than the first."""
+    result = weights.copy()
     result.data = np.log1p(result.data)
     return result
 
@@ -26,15 +28,20 @@ class ItemCF:
     def fit(self, history: History, settings: Settings) -> None:
         """Find each product's neighbours, by cosine or Pearson over customers."""
         chosen = settings.candidates
-        columns = sparse.csr_array(tastes(history).T)
+        columns = sparse.csr_array(tastes(history.weights).T)
         if chosen.similarity == "pearson":
             self.neighbours = pearson_neighbours(columns, chosen.item_neighbours, chosen.pearson_shrinkage)
         else:
             self.neighbours = cosine_neighbours(columns, chosen.item_neighbours, settings.thread_count)
 
+    @cached_property
+    def towards(self) -> sparse.csr_array:
+        """(m, m) the same similarities by the product they point to."""
+        return sparse.csr_array(self.neighbours.T)
+
     def scores(self, history: History, users: NDArray[np.int32]) -> Scores:
         """Sum the similarities to the products in the customers' history."""
-        return sparse.csr_array(tastes(history)[users] @ self.neighbours)
+        return sparse.csr_array(tastes(history.weights[users]) @ self.neighbours)
 
     def state(self) -> State:
         """Return what was fitted."""

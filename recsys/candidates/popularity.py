@@ -9,7 +9,7 @@ from recsys.settings import Settings
 
 
 class Popularity:
-    """Proposes the products with the most purchase lines in the recent days, the same to everyone."""
+    """Proposes the products with the most buyers in the recent days, the same to everyone."""
 
     name = "popularity"
     keyed_by_customer = False

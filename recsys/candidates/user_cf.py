@@ -20,7 +20,7 @@ class UserCF:
     def fit(self, history: History, settings: Settings) -> None:
         """Find each customer's neighbours, by cosine or Pearson over products."""
         chosen = settings.candidates
-        self._tastes = tastes(history)
+        self._tastes = tastes(history.weights)
         if chosen.similarity == "pearson":
             self.neighbours = pearson_neighbours(self._tastes, chosen.user_neighbours, chosen.pearson_shrinkage)
         else:

@@ -1,5 +1,6 @@
 """The application object, how errors reach a person, and what all commands share."""
 
+import atexit
 import os
 import sys
 from collections.abc import Iterator
@@ -67,6 +68,12 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def _end_quietly() -> None:
+    """Keep DuckDB's binding from listing, after all is done and told, which of its types are still alive."""
+    sys.stderr.flush()
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+
+
 @app.callback()
 def _main(
     version: bool = typer.Option(
@@ -75,6 +82,7 @@ def _main(
 ) -> None:
     # Threads of LightGBM that wait for each other sleep instead of spinning, so that a busy machine stays usable.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    atexit.register(_end_quietly)
 
 
 def read_settings() -> "Settings":

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from recsys.cli.aliases import moved_lines
 from recsys.cli.app import app, check_placements, make_console, read_settings
 
 if TYPE_CHECKING:
@@ -79,10 +80,12 @@ def run(as_of: AsOf = "latest", placement: Placements = None) -> None:
     console = make_console()
     meter = StageMeter(console)
     meter.header()
-    outcome = pipeline.run_chain(settings, as_of=as_of, placements=placements, now=now, progress=meter)
+    outcome = pipeline.run_chain(settings, as_of=as_of, placements=placements, now=now, progress=meter, clock=clock)
     meter.total()
     show_published(console, outcome.get("published", []))
     show_waiting(console, outcome.get("waiting", []))
+    for line in moved_lines(outcome.get("moved_by_person", [])):
+        console.print(line, markup=False)
     show_metrics(console, outcome.get("metrics", {}))
 
 
@@ -171,6 +174,9 @@ def show_waiting(console: "Console", waiting: list[dict[str, Any]]) -> None:
         why = row.get("why", "it needs a decision")
         text = f"{row['placement']}: version {row['version']} of {row['model']} is not promoted: {why}"
         console.print(text, markup=False)
+        console.print(
+            f"  To decide: recsys approve {row['model']} {row['version']} --reason WHY, or recsys reject.", markup=False
+        )
 
 
 def show_metrics(console: "Console", metrics: Mapping[str, Mapping[str, float]]) -> None:

@@ -144,7 +144,10 @@ def status() -> None:
         console.print(decision_table(decisions[-5:]))
     for alias in aliases:
         if alias.alias == ledger.CHALLENGER and alias.wanted_version is not None:
-            text = f"Version {alias.wanted_version} of {alias.model_name} waits for a decision."
+            text = (
+                f"Version {alias.wanted_version} of {alias.model_name} waits for a decision: recsys approve or "
+                f"reject {alias.model_name} {alias.wanted_version} --reason WHY."
+            )
             console.print(text, markup=False)
         if not alias.is_written:
             wanted = alias.wanted_version or "absent"

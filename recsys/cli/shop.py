@@ -26,6 +26,9 @@ def load(
     promotions: Annotated[
         bool, typer.Option("--promotions/--no-promotions", help="Load promotions too, where there are any.")
     ] = True,
+    replace_shop: Annotated[
+        bool, typer.Option("--replace-shop", help="Load it over another shop, whose models and lists stay live.")
+    ] = False,
 ) -> None:
     """Load a shop's raw data into the canonical tables.
 
@@ -51,6 +54,7 @@ def load(
             promotions=promotions,
             progress=progress,
             now=clock(),
+            replace_shop=replace_shop,
         )
     _show_report(make_console(), report)
 

@@ -3,14 +3,16 @@
 Rules, for each placement, on NDCG@10 with paired bootstrap intervals of the same customers:
 
 - *measured*: somebody was measured.
-- *not below the best single generator*: with the interval of ``ranker - best single``, ``high >= 0``
-  (it isn't shown to be worse) and ``low > -margin`` (it can't be worse by the margin or more).
+- *not below the best single generator*: of ``ranker - best single`` the mean is above ``-margin`` and the
+  interval's ``high >= 0``: it isn't shown to be worse. A small shop's interval is wide, and says no more.
 - *beats each baseline*: the interval of ``ranker - baseline`` lies above zero. A baseline that is also the
   best single generator is judged by the rule above alone.
-- *not below the champion*, where the evaluation compares with it: as for the best single generator.
+- *not below the champion*, where the evaluation compares with it: ``high >= 0``, and ``low > -margin``: it
+  can't be worse by the margin or more.
 
 A figure that is missing or not a number fails its rule: silence never promotes. What fails is never
-promoted by itself; what passes is, if the policy for a first or a later champion says ``auto``.
+promoted by itself; what passes is, if the policy for a first or a later champion says ``auto``. Where a
+champion serves that the evaluation did not compare with, a person decides whatever the policy says.
 """
 
 import math
@@ -45,12 +47,13 @@ def judge(
     for placement, figures in evaluation["placements"].items():
         has_one = has_champion if isinstance(has_champion, bool) else has_champion.get(placement, False)
         rules = _rules(figures, gate.margin)
+        is_compared = find_comparison(figures, figures["ranker"], CHAMPION) is not None
         policy = gate.later_champions if has_one else gate.first_champion
         failed = [rule for rule in rules if not rule["passed"]]
         verdicts[placement] = {
             "gate": FAILED if failed else PASSED,
-            "decision": policy if not failed else ASK,
-            "why": _failure(failed) if failed else _success(policy, has_one),
+            "decision": ASK if failed or (has_one and not is_compared) else policy,
+            "why": _failure(failed) if failed else _success(policy, has_one, is_compared),
             "rules": rules,
         }
     return verdicts
@@ -79,11 +82,19 @@ def _rules(figures: Mapping[str, Any], margin: float) -> list[dict[str, Any]]:
     ranker, best = figures["ranker"], figures["best_single"]
     customers = int(figures.get("customers", 0))
     rules = [_rule("somebody was measured", customers, "at least 1 customer", customers >= 1)]
-    rules.append(_not_below(figures, best, f"not below the best single generator ({best})", margin))
+    rules.append(_not_shown_worse(figures, best, f"not below the best single generator ({best})", margin))
     rules += [_beats(figures, name) for name in figures["baselines"] if name not in (ranker, best)]
     if CHAMPION in figures["models"] or find_comparison(figures, ranker, CHAMPION):
         rules.append(_not_below(figures, CHAMPION, "not below the champion", margin))
     return rules
+
+
+def _not_shown_worse(figures: Mapping[str, Any], other: str, name: str, margin: float) -> dict[str, Any]:
+    threshold = f"mean > -{margin:g} and high >= 0"
+    found = find_comparison(figures, figures["ranker"], other)
+    if found is None or not _finite(found):
+        return _rule(name, None, threshold, False)
+    return _rule(name, _interval(found), threshold, found["difference"] > -margin and found["high"] >= 0)
 
 
 def _not_below(figures: Mapping[str, Any], other: str, name: str, margin: float) -> dict[str, Any]:
@@ -128,7 +139,9 @@ def _found(rule: Mapping[str, Any]) -> str:
     return f"{value}, needs {rule['threshold']}"
 
 
-def _success(policy: str, has_champion: bool) -> str:
+def _success(policy: str, has_champion: bool, is_compared: bool) -> str:
+    if has_champion and not is_compared:
+        return "All rules hold, but the champion was not compared with, so a person decides."
     kind = "a later champion" if has_champion else "the first champion"
     if policy == AUTO:
         return f"All rules hold, and the policy lets {kind} go live by itself."

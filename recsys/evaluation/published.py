@@ -58,7 +58,7 @@ def measure(warehouse: Warehouse, settings: Settings, later: Snapshot, placement
             )
         )
         lay_cut(connection, as_of)
-        items, _ = eligible_items(connection, settings, as_of)
+        items, _ = eligible_items(connection, settings)
         path = Path(work) / "truth.parquet"
         write_truth(connection, settings, items, path)
         truth = read_truth(path, repeats=repeats)

@@ -28,7 +28,7 @@ def compute_tables(
     """Compute feature tables from ``purchases`` and write each to Parquet, in the order of its keys.
 
     Args:
-        connection: has ``items``, and ``purchases`` of the cut (see ``recsys.cuts.lay_cut``).
+        connection: has ``items_at_cut`` and ``purchases`` of the cut (see ``recsys.cuts.lay_cut``).
         folder: where ``<table>.parquet`` goes.
         names: the tables to compute.
 
@@ -45,7 +45,7 @@ def compute_tables(
 
 
 def make_item_groups(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make the table of each product's category, family and brand numbers."""
+    """Make the table of each product's category, family and brand numbers at the cut that is laid."""
     connection.execute(f"create or replace temp table item_groups as {read_sql('features', 'item_groups.sql')}")
 
 

@@ -35,6 +35,7 @@ def load_source(
     progress: Progress | None = None,
     now: datetime | None = None,
     force: bool = False,
+    replace_shop: bool = False,
 ) -> LoadReport:
     """Load a shop into the warehouse; it replaces the shop that was there, suppressions aside.
 
@@ -52,9 +53,10 @@ def load_source(
         progress: what shows the steps; silent if absent.
         now: the time of the load (naive UTC); the clock's if absent.
         force: load even if the warehouse already holds this very load.
+        replace_shop: load although models were decided for another shop in this warehouse.
 
     Raises:
-        SettingsError: if ``until`` is no date or ``customers`` isn't positive.
+        SettingsError: if ``until`` is no date, ``customers`` isn't positive, or another shop lives here.
         SourceError: if the source, its files or its SELECTs can't be used; nothing was changed.
         WarehouseBusyError, WarehouseError: if the warehouse can't be opened or written.
     """
@@ -67,6 +69,8 @@ def load_source(
     load_id = _load_id(settings, source, selection, data)
     with open_warehouse(settings, purpose=f"load {name}") as warehouse:
         migrate(warehouse)
+        if not replace_shop:
+            _check_same_shop(warehouse, name)
         known = None if force else _loaded_before(warehouse, source, load_id, selection)
     if known is not None:
         return known
@@ -133,6 +137,17 @@ def _load_id(settings: Settings, source: Source, selection: Selection, data: dic
         for path in sorted(path for path in folder.iterdir() if path.suffix in (".sql", ".toml")):
             digest.update(path.name.encode() + path.read_bytes())
     return f"{_LOAD_PREFIX}{source.name}-{digest.hexdigest()[:16]}"
+
+
+def _check_same_shop(warehouse: Warehouse, name: str) -> None:
+    """Refuse to put one shop's data under models and lists that were made for another."""
+    others = warehouse.query("select source from shop.sources where source <> :name", {"name": name})
+    if others and warehouse.query("select count(*) as decisions from recsys.decisions")[0]["decisions"]:
+        raise SettingsError(
+            f"This warehouse holds the shop {others[0]['source']!r}, and its models and lists are live here. "
+            f"One home is one shop: choose another folder for {name!r}, for example RECSYS_HOME=.recsys-{name}. "
+            f"If {name!r} is the same shop under a new name, load it with --replace-shop."
+        )
 
 
 def _loaded_before(warehouse: Warehouse, source: Source, load_id: str, selection: Selection) -> LoadReport | None:

@@ -5,7 +5,7 @@ for the same inputs gives the same output; ``reused`` says that nothing had to b
 """
 
 from recsys.pipeline.chain import evaluate_only, run_chain
-from recsys.pipeline.deciding import apply_gate, promote, register_models
+from recsys.pipeline.deciding import apply_gate, decide, promote, register_models
 from recsys.pipeline.serving import fit_state, measure_published, publish_lists, score_shard
 from recsys.pipeline.training import (
     build_features,
@@ -20,6 +20,7 @@ __all__ = [
     "apply_gate",
     "build_features",
     "build_ranking_set",
+    "decide",
     "evaluate_models",
     "evaluate_only",
     "fit_state",

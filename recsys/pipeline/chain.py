@@ -55,13 +55,31 @@ def evaluate_only(
     }
 
 
-def run_chain(settings: Settings, *, as_of: str, placements: list[str], now: datetime, progress: Progress) -> Result:
+def run_chain(
+    settings: Settings,
+    *,
+    as_of: str,
+    placements: list[str],
+    now: datetime,
+    progress: Progress,
+    clock: Callable[[], datetime] | None = None,
+) -> Result:
     """Train, decide, score and publish.
 
+    Args:
+        settings: in force.
+        as_of: ``latest``, a date or a time.
+        placements: which.
+        now: the clock when the run began, read by the caller.
+        progress: called as in :func:`evaluate_only`.
+        clock: tells when a decision is made and lists go live; if None, both get ``now``.
+
     Returns:
-        ``published`` (a row a placement), ``waiting`` (versions that need a person) and ``metrics``.
+        ``published`` (a row a placement), ``waiting`` (versions that need a person), ``moved_by_person``
+        (aliases that somebody moved in MLflow) and ``metrics``.
     """
     stage = _Stages(settings, progress)
+    tell = clock or (lambda: now)
     trained = evaluate_only(settings, as_of=as_of, placements=placements, now=now, progress=progress)
     run_name = f"recsys run as of {trained['as_of']}"
     versions = stage(
@@ -73,7 +91,7 @@ def run_chain(settings: Settings, *, as_of: str, placements: list[str], now: dat
         run_name=run_name,
     )["versions"]
     verdicts = stage("gate", deciding.apply_gate, evaluation=trained["evaluation"], versions=versions)["verdicts"]
-    decided = stage("promotion", deciding.promote, verdicts=verdicts, now=now, channel="cli")
+    decided = stage("promotion", deciding.promote, verdicts=verdicts, now=tell(), channel="cli")
     fitted = stage("state", serving.fit_state, snapshot=trained["snapshot"], placements=placements)
     lists = [
         stage(f"scoring {shard['bucket_from']}", serving.score_shard, state=fitted["state"], **shard)["lists"]
@@ -87,11 +105,16 @@ def run_chain(settings: Settings, *, as_of: str, placements: list[str], now: dat
             lists=lists,
             placement=placement,
             run_id=run_name,
-            now=now,
+            now=tell(),
         )
         for placement in fitted["placements"]
     ]
-    return {"published": published, "waiting": decided["waiting"], "metrics": trained["metrics"]}
+    return {
+        "published": published,
+        "waiting": decided["waiting"],
+        "moved_by_person": decided["moved_by_person"],
+        "metrics": trained["metrics"],
+    }
 
 
 class _Stages:

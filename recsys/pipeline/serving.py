@@ -1,6 +1,7 @@
 """The serving stages: the champions' recipes on a fresh snapshot, every customer's list, publication."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -50,12 +51,8 @@ def fit_state(settings: Settings, *, snapshot: str, placements: list[str]) -> Re
         (folder / PLAN).write_text(json.dumps(plan, indent=1), encoding="utf-8")
         return {"placements": sorted(plan["placements"])}
 
-    chosen = {
-        name: (found["state"].rsplit("/", 1)[1], found[c.MODEL_NAME], found[c.MODEL_VERSION])
-        for name, found in plan["placements"].items()
-    }
-    shown = (settings.publication.items, settings.publication.spare)
-    made = ArtifactStore(settings.resolved_home).make("plans", fingerprint(chosen, shown), build)
+    chosen = {name: _lists_id(settings, found) for name, found in plan["placements"].items()}
+    made = ArtifactStore(settings.resolved_home).make("plans", fingerprint(chosen), build)
     shards = [{"bucket_from": s.bucket_from, "bucket_to": s.bucket_to} for s in scoring.plan_shards(settings.shards)]
     return {
         "state": made.uri,
@@ -87,7 +84,7 @@ def publish_lists(
     chosen = plan.placements[placement]
     fitted = FittedState(local_path(chosen["state"]))
     new = publication.NewPublication(
-        publication_id=f"{placement}-{local_path(state).name}",
+        publication_id=f"{placement}-{_lists_id(settings, chosen)}",
         placement=placement,
         as_of=fitted.as_of,
         model_name=chosen[c.MODEL_NAME],
@@ -102,7 +99,6 @@ def publish_lists(
     )
     with open_warehouse(settings, purpose=f"publish {placement}") as warehouse:
         record = publication.publish(warehouse, settings, new, now=now)
-        publication.export_live(warehouse, settings)
     return {
         c.PUBLICATION_ID: record.publication_id,
         c.PLACEMENT: placement,
@@ -111,6 +107,12 @@ def publish_lists(
         "rows": record.row_count,
         "skipped": record.is_skipped,
     }
+
+
+def _lists_id(settings: Settings, chosen: Mapping[str, str]) -> str:
+    """Return what identifies a placement's lists, whichever placements were scored together."""
+    shown = (settings.publication.items, settings.publication.spare)
+    return fingerprint(local_path(chosen["state"]).name, chosen[c.MODEL_NAME], chosen[c.MODEL_VERSION], shown)
 
 
 def measure_published(settings: Settings, *, placement: str, now: datetime) -> Result:

@@ -10,17 +10,17 @@ from typing import Any
 import duckdb
 import numpy as np
 
-from recsys import __version__
 from recsys import snapshot as snapshots
 from recsys.artifacts import Artifact, ArtifactStore, fingerprint, local_path
+from recsys.assets import code_hash
 from recsys.candidates import make_generator
 from recsys.candidates.base import propose_each, write_proposals
 from recsys.compute import engine
-from recsys.cuts import CutPlan, cut_name, lay_cut, plan_cuts
+from recsys.cuts import CutPlan, cut_name, lay_cut, lay_items, plan_cuts
 from recsys.evaluation.examples import collect_examples
 from recsys.evaluation.holdout import HOLDOUT, evaluate_placement
 from recsys.evaluation.report import write_report
-from recsys.features import compute_tables, features_hash
+from recsys.features import compute_tables
 from recsys.features.tables import ITEM_SIDE, TABLES
 from recsys.history import History, read_history
 from recsys.ranking import RankingSet, train_ranker, write_ranking_rows, write_truth
@@ -126,6 +126,7 @@ def build_ranking_set(
             at = tables / cut_name(cut)
             with engine(settings) as connection:
                 source.attach(connection)
+                lay_items(connection, cut)
                 attach_features(connection, dict.fromkeys(TABLES, at))
                 connection.from_parquet(str(at / "truth.parquet")).create_view("truth")
                 for placement, rule in rules.items():
@@ -178,7 +179,7 @@ def train_rankers(settings: Settings, *, ranking_set: str) -> Result:
                 save_importance(learned, target / "importance.json")
         return {"ranking_set": ranking_set, "placements": facts["placements"]}
 
-    name = fingerprint(rows.name, settings.ranker.model_dump(mode="json"), settings.seed, __version__)
+    name = fingerprint(rows.name, settings.ranker.model_dump(mode="json"), settings.seed, code_hash())
     made = _store(settings).make("rankers", name, build)
     return {"rankers": made.uri, "placements": len(facts["placements"]), "reused": made.reused}
 
@@ -207,7 +208,7 @@ def evaluate_models(settings: Settings, *, snapshot: str, ranking_set: str, rank
         return {"metrics": _headlines(evaluation)}
 
     gate = settings.gate.model_dump(mode="json")
-    name = fingerprint(local_path(rankers).name, local_path(ranking_set).name, gate, __version__)
+    name = fingerprint(local_path(rankers).name, local_path(ranking_set).name, gate, code_hash())
     made = _store(settings).make("evaluations", name, build)
     return {"evaluation": made.uri, "metrics": made.facts["metrics"], "reused": made.reused}
 
@@ -240,7 +241,6 @@ def _name(source: Snapshot, *parts: object) -> str:
         settings.publication.min_item_purchases,
         settings.candidates.popularity_days,
         settings.seed,
-        features_hash(),
-        __version__,
+        code_hash(),
     )
     return fingerprint(source.snapshot_id, own, shared)

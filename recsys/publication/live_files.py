@@ -24,6 +24,7 @@ from recsys.warehouse import Warehouse
 
 MANIFEST: Final = "manifest.json"
 VIEW: Final = "live_recommendations.sql"
+VIEWS = ("live_view.sql", "live_shop.sql")
 LISTS: Final = "lists.parquet"
 VERSION: Final = 2
 """Of the manifest's form."""
@@ -61,7 +62,7 @@ def export_live(warehouse: Warehouse, settings: Settings) -> Path:
         state = _export_state(warehouse, folder)
         before = read_manifest(folder)
         manifest = _manifest(pointers, publications, state, before)
-        _replace(folder / VIEW, over_live_files(folder, manifest, "live_view.sql"))
+        _replace(folder / VIEW, "\n".join(over_live_files(folder, manifest, name) for name in VIEWS))
         _replace(folder / MANIFEST, json.dumps(manifest, indent=1, sort_keys=True))
         _tidy(folder, {*manifest["folders"], *manifest["folders_before"]})
     return folder

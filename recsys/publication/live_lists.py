@@ -11,7 +11,7 @@ from recsys.columns import BUCKETS
 from recsys.compute import engine
 from recsys.errors import NotFoundError
 from recsys.publication.customer import CustomerList, Query, find_list
-from recsys.publication.live_files import VERSION, over_live_files, read_manifest
+from recsys.publication.live_files import VERSION, VIEWS, over_live_files, read_manifest
 from recsys.settings import Settings
 
 # SQLAlchemy's :name is DuckDB's $name.
@@ -101,7 +101,7 @@ def _open(settings: Settings, manifest: dict[str, Any]) -> Iterator[Query]:
     """Give a function that queries the live files as if they were the warehouse."""
     folder = settings.resolved_home / "live"
     with engine(settings) as connection:
-        for name in ("live_view.sql", "live_shop.sql"):
+        for name in VIEWS:
             connection.execute(over_live_files(folder, manifest, name))
 
         def query(sql: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:

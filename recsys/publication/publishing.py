@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from recsys import ledger
+from recsys.assets import read_sql
 from recsys.errors import AuditError, ConflictError, NotFoundError
 from recsys.publication.audit import Audit, audit, failed, reject
 from recsys.publication.documents import to_json
@@ -48,7 +49,8 @@ def publish(
     Raises:
         SettingsError: if there is no such placement.
         ContractError: if a file lacks columns or holds values of the wrong kind.
-        AuditError: if the version is not the placement's champion, or the audit failed (all failures listed).
+        AuditError: if the version is not the placement's champion, the publication was rolled back and its
+            version not approved since, or the audit failed (all failures listed).
         ConflictError: if something else went live meanwhile.
     """
     settings.placement(publication.placement)
@@ -113,13 +115,13 @@ def go_live(
         now: naive UTC.
 
     Raises:
-        AuditError: if its version is no longer the champion.
+        AuditError: if its version is no longer the champion, or was not approved since a rollback.
         ConflictError: if the pointer has moved, or another attempt took the publication over.
     """
     names = {"placement": publication.placement, "publication_id": publication.publication_id, "now": now}
     before = {"expected": expected.publication_id, "fence": expected.fence}
     with warehouse.transaction() as connection:
-        _require_champion(warehouse, publication, connection)
+        _require_approval(warehouse, publication, connection)
         if run(connection, "move_pointer", **names, **before) != 1:
             raise ConflictError(_moved(publication, expected))
         run(connection, "end_live", **names, status=SUPERSEDED)
@@ -148,7 +150,7 @@ def _is_live(warehouse: Warehouse, publication: NewPublication) -> bool:
 def _bring_live(warehouse: Warehouse, settings: Settings, publication: NewPublication, *, now: datetime) -> None:
     # Read first: whatever moves the pointer from here on makes this attempt fail.
     expected = read_pointer(warehouse, publication.placement)
-    _require_champion(warehouse, publication)
+    _require_approval(warehouse, publication)
     attempt, found = prepare(warehouse, settings, publication, now=now)
     go_live(warehouse, publication, found, attempt=attempt, expected=expected, now=now)
     prune(warehouse, settings, publication.placement, now=now)
@@ -168,8 +170,8 @@ def _claim(warehouse: Warehouse, publication: NewPublication, attempt: str) -> b
         return run(connection, "claim_publication", publication_id=record.publication_id, attempt=attempt) == 1
 
 
-def _require_champion(warehouse: Warehouse, publication: NewPublication, connection: Connection | None = None) -> None:
-    """Refuse a version that nobody approved, or that another one has replaced."""
+def _require_approval(warehouse: Warehouse, publication: NewPublication, connection: Connection | None = None) -> None:
+    """Refuse a version that nobody approved, or that another one has replaced; and what was rolled back."""
     champion = ledger.champion(warehouse, publication.placement, connection=connection)
     version = f"version {publication.model_version} of {publication.model_name}"
     if champion is None:
@@ -181,6 +183,27 @@ def _require_champion(warehouse: Warehouse, publication: NewPublication, connect
             f"{version} can't go live on {publication.placement}: the approved one is version "
             f"{champion.model_version} of {champion.model_name} (decision {champion.decision_id}). "
             "Approve the new one, or make lists with the approved one."
+        )
+    _refuse_withdrawn(warehouse, publication, connection)
+
+
+def _refuse_withdrawn(warehouse: Warehouse, publication: NewPublication, connection: Connection | None) -> None:
+    """Refuse lists that a rollback took away, until a newer approval of their version brings them back."""
+    # Not the record's status: an archived publication still is one that was rolled back.
+    names = {"placement": publication.placement, "publication_id": publication.publication_id}
+    moves = warehouse.query(read_sql("publication", "last_move_away.sql"), names, connection=connection)
+    withdrawn = [move["moved_at"] for move in moves if move["cause"] == ledger.ROLLED_BACK]
+    if not withdrawn:
+        return
+    history = ledger.list_decisions(warehouse, publication.placement, connection=connection)
+    about = ledger.decisions_about(history, (publication.model_name, publication.model_version))
+    if not any(entry.verdict == ledger.APPROVED and entry.decided_at > withdrawn[0] for entry in about):
+        raise AuditError(
+            f"The publication {publication.publication_id} can't go live on {publication.placement} again: it was "
+            f"rolled back at {withdrawn[0]:%Y-%m-%d %H:%M} UTC, and its version {publication.model_version} of "
+            f"{publication.model_name} was not approved since. What is live stays live. To bring it back: recsys "
+            f"approve {publication.model_name} {publication.model_version} --reason WHY; lists from newer data "
+            "need no approval."
         )
 
 

@@ -98,7 +98,10 @@ def write_truth(connection: duckdb.DuckDBPyConnection, settings: Settings, items
 
 
 def attach_features(connection: duckdb.DuckDBPyConnection, folders: Mapping[str, Path]) -> None:
-    """Make the ``features_<table>`` views and ``item_groups`` that candidates are joined with."""
+    """Make the ``features_<table>`` views and ``item_groups`` that candidates are joined with.
+
+    The connection has ``items_at_cut`` (see ``recsys.cuts.lay_cut`` and ``lay_items``).
+    """
     make_item_groups(connection)
     for name in TABLES:
         connection.from_parquet(str(folders[name] / f"{name}.parquet")).create_view(f"features_{name}", replace=True)

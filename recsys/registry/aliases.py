@@ -42,8 +42,9 @@ class AliasOutcome:
     """What was found and what was done.
 
     ``kept``: as wanted; ``written`` and ``removed``: now as wanted (after any of the three the ledger
-    is to be told that the wanted version is written); ``person``: somebody moved it in MLflow, which
-    is a decision that has to go through the gate, so it was left at ``found_version``.
+    is to be told that the wanted version is written); ``person``: somebody moved it in MLflow, or
+    deleted the version that it named, which is a decision that has to go through the gate, so it was
+    left at ``found_version``.
     """
 
     model_name: str
@@ -75,10 +76,11 @@ def project_aliases(settings: Settings, wanted: Iterable[WantedAlias]) -> list[A
     """Bring aliases to what the ledger wants, without overruling a person.
 
     As wanted: nothing. As last written, or missing: our write was late or lost, so it is repeated.
-    Anything else is a person's decision and is only reported.
+    Anything else is a person's decision and is only reported. Give it all aliases of the ledger, also
+    those that were written: only so is it seen that one was moved or removed since.
 
     Raises:
-        NotFoundError: if a wanted version isn't there.
+        NotFoundError: if a version that is wanted now, and was not before, isn't there.
         RegistryError: if MLflow can't be reached.
     """
     with connected(settings) as client:
@@ -95,6 +97,8 @@ def _project(client: Any, one: WantedAlias) -> AliasOutcome:
         action = "removed" if wanted is None else "written"
     if action == "removed":
         client.delete_registered_model_alias(model, one.alias)
+    elif action == "written" and one.written_version == wanted and not _has_version(client, model, wanted):
+        action = "person"  # It was there when the alias was written: MLflow drops the aliases of a deleted version.
     elif action == "written":
         client.get_model_version(model, wanted)
         client.set_registered_model_alias(model, one.alias, wanted)
@@ -110,3 +114,15 @@ def _aliases(client: Any, model: str) -> dict[str, str]:
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
         return {}
+
+
+def _has_version(client: Any, model: str, version: str | None) -> bool:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.get_model_version(model, version)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return False
+    return True

@@ -26,7 +26,6 @@ RUNTIME = (
     "pydantic",
     "pydantic-settings",
     "rich",
-    "scikit-learn",
     "scipy",
     "sqlalchemy",
     "threadpoolctl",

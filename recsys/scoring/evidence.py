@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from scipy import sparse
 
 from recsys import columns as c
 from recsys.candidates import Generator
@@ -92,8 +91,8 @@ def _because(
     item_cf = next((g for g in generators if isinstance(g, ItemCF)), None)
     if item_cf is None:
         return found
-    towards = sparse.csr_array(item_cf.neighbours.T)
-    own = tastes(history)
+    towards = item_cf.towards
+    own = tastes(history.weights)
     for row in np.flatnonzero(carrier == ItemCF.name):
         liked = slice(own.indptr[users[row]], own.indptr[users[row] + 1])
         near = slice(towards.indptr[column[row]], towards.indptr[column[row] + 1])

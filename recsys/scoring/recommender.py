@@ -123,6 +123,10 @@ class Recommender:
         )
         with engine(self.settings) as connection:
             connection.from_parquet(str(self._state.folder / "catalogue.parquet")).create_view(c.ITEMS)
+            connection.execute(
+                "create temp view item_versions as select item_idx, exists_from as valid_from, "
+                "null::timestamp as valid_to, category, brand, recommendable from items"
+            )
             connection.register("given", given)
             connection.register(c.USERS, subjects)
             connection.execute(

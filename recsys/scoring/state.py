@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from recsys import columns as c
 from recsys.artifacts import Artifact, ArtifactStore, fingerprint
-from recsys.assets import read_sql
+from recsys.assets import code_hash, read_sql
 from recsys.candidates import Generator, make_generator
 from recsys.candidates.base import load_state, save_state
 from recsys.compute import engine, fetch_columns, write_parquet
@@ -92,7 +92,7 @@ def fit_state(settings: Settings, snapshot: Snapshot, state_key: str) -> Artifac
         with engine(settings) as connection:
             snapshot.attach(connection)
             lay_cut(connection, snapshot.as_of)
-            history = read_history(connection, settings, snapshot.as_of, snapshot.user_count)
+            history = read_history(connection, settings, snapshot.as_of, snapshot.user_count, for_serving=True)
             (folder / "features").mkdir()
             compute_tables(connection, folder / "features", ITEM_SIDE)
             _write_defaults(connection, settings, history, folder)
@@ -114,7 +114,7 @@ def fit_state(settings: Settings, snapshot: Snapshot, state_key: str) -> Artifac
 
     shown = settings.publication.items + settings.publication.spare
     store = ArtifactStore(settings.resolved_home)
-    return store.make(KIND, fingerprint(snapshot.snapshot_id, state_key, shown), build)
+    return store.make(KIND, fingerprint(snapshot.snapshot_id, state_key, shown, code_hash()), build)
 
 
 def _fit_generators(settings: Settings, history: History, folder: Path) -> None:

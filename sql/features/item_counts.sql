@@ -1,4 +1,5 @@
 -- One row per product: purchase lines before the cut, and customers who bought it in the $recent_days days before.
+-- What is served now ($for_serving) must also be recommendable as of the snapshot, where what is in stock is known.
 with counted as (
     select
         item_idx,
@@ -10,9 +11,12 @@ with counted as (
 
 select
     items.item_idx,
-    items.recommendable and items.exists_from < $cut_at as may_be_shown,
+    items_at_cut.exists_then
+    and items_at_cut.recommendable
+    and (items.recommendable or not $for_serving) as may_be_shown,
     coalesce(counted.purchases, 0) as purchases,
     coalesce(counted.recent_buyers, 0) as recent_buyers
 from items
+inner join items_at_cut on items.item_idx = items_at_cut.item_idx
 left join counted on items.item_idx = counted.item_idx
 order by items.item_idx

@@ -1,6 +1,6 @@
 -- One row per customer and product bought in the $horizon_days days after the cut by customers with a purchase
 -- before it. is_new: the customer had no event with it before. is_eligible: it was bought often enough
--- before the cut to be recommended. Products that the shop never recommends are left out.
+-- before the cut to be recommended. Products that the shop did not recommend at the cut are left out.
 with window_purchases as (
     select distinct
         events.user_idx,
@@ -39,9 +39,9 @@ select
     eligible.item_idx is not null as is_eligible
 from window_purchases
 inner join known_users on window_purchases.user_idx = known_users.user_idx
-inner join items on window_purchases.item_idx = items.item_idx
+inner join items_at_cut on window_purchases.item_idx = items_at_cut.item_idx
 left join touched
     on window_purchases.user_idx = touched.user_idx and window_purchases.item_idx = touched.item_idx
 left join eligible on window_purchases.item_idx = eligible.item_idx
-where items.recommendable
+where items_at_cut.recommendable
 order by window_purchases.user_idx, window_purchases.item_idx

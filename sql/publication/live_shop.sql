@@ -1,16 +1,17 @@
--- The live files under the names that the warehouse has, so that its queries about one customer run on them.
-create schema shop;
+-- The live files under the names that the warehouse has, so that its queries about one customer run on them
+-- (customer_list.sql: their own list, else that of their segment, else everyone's).
+create schema if not exists shop;
 
-create schema recsys;
+create schema if not exists recsys;
 
-create view shop.users as
+create or replace view shop.users as
 select user_id, is_personalised, json_object('segment', segment) as attributes
 from read_parquet($customers);
 
-create view shop.items as
+create or replace view shop.items as
 select item_id, title, category
 from read_parquet($items);
 
-create view recsys.live_recommendations as
+create or replace view recsys.live_recommendations as
 select placement, user_id, rank, item_id, score, source, reason, publication_id, model_version, as_of
 from main.live_recommendations;

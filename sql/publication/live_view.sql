@@ -1,4 +1,4 @@
--- The live recommendations in any DuckDB: run this file, then read live_recommendations.
+-- The live recommendations in any DuckDB: run this file, then read recsys.live_recommendations.
 -- It is replaced whenever something else goes live. A view made by an older version keeps working until the
 -- publication after the next one, so run the file anew at the start of each job.
 create or replace view live_recommendations as

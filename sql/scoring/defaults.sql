@@ -64,6 +64,7 @@ select
         when segment <> '' and buyers > 0
             then 'You are new here: ' || buyers || ' of our ' || segment || ' customers bought this in the last '
             || $recent_days || ' days.'
+        when all_buyers = 0 then 'You are new here: this is part of our range.'
         else 'You are new here: ' || all_buyers || ' of our customers bought this in the last ' || $recent_days
             || ' days.'
     end as reason

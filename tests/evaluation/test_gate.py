@@ -41,18 +41,32 @@ def test_a_later_champion_asks_a_person() -> None:
     assert "person" in found["why"]
 
 
+def compared() -> dict[str, Any]:
+    figures = placement()
+    return {**figures, "comparisons": [*figures["comparisons"], comparison("ranker", "champion", 0.01, 0.001)]}
+
+
 def test_the_policy_can_be_turned_round() -> None:
     gate = GateSettings(first_champion="ask", later_champions="auto")
     assert verdict(placement(), gate=gate)["decision"] == "ask"
-    assert verdict(placement(), gate=gate, has_champion=True)["decision"] == "auto"
+    assert verdict(compared(), gate=gate, has_champion=True)["decision"] == "auto"
+    asked = verdict(compared(), has_champion=True)
+    assert asked["decision"] == "ask"
+    assert "the policy asks a person" in asked["why"]
+
+
+def test_a_champion_that_was_not_compared_with_is_never_replaced_by_itself() -> None:
+    found = verdict(placement(), gate=GateSettings(later_champions="auto"), has_champion=True)
+    assert (found["gate"], found["decision"]) == ("passed", "ask")
+    assert "the champion was not compared" in found["why"]
 
 
 @pytest.mark.parametrize(
     ("low", "high", "gate"),
     [
-        (-0.0049, 0.02, "passed"),
-        (-0.005, 0.02, "failed"),  # may be worse by the margin
-        (-0.004, 0.0, "passed"),
+        (-0.03, 0.03, "passed"),  # a small shop: nothing is shown
+        (-0.009, 0.0, "passed"),
+        (-0.011, 0.0, "failed"),  # on average worse by more than the margin
         (-0.004, -0.0001, "failed"),  # shown to be worse, however little
     ],
 )

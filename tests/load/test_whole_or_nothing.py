@@ -3,17 +3,19 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from recsys.errors import SettingsError, SourceError
+from recsys.ledger import record_decision
 from recsys.load import load_source
 from recsys.settings import Settings
 from recsys.warehouse import open_warehouse
 from tests.support.orders import write_orders
 from tests.support.shops import content, query
-from tests.support.warehouse import SHOP_TABLES
+from tests.support.warehouse import SHOP_TABLES, write_small_shop
 
 FIRST = "Id,Who,What,Many,Paid,Sold\n1,a,x,1,2.5,2020-01-01\n2,b,y,2,3,2020-01-02 10:00\n3,,x,1,1,2020-01-03\n"
 SECOND = FIRST + "4,c,z,1,2,2020-01-04\n"
@@ -164,3 +166,28 @@ def test_a_number_of_customers_below_one_is_refused(customers: int, settings: Se
 def test_customers_need_to_know_where_they_are(make_source: Make, settings: Settings) -> None:
     with pytest.raises(SourceError, match=r"add \[customers\]"):
         load_source(settings, "play", data_dir=make_source(FIRST), customers=1)
+
+
+def test_another_shop_is_not_put_under_the_models_of_this_one(make_source: Make, settings: Settings) -> None:
+    data = make_source(FIRST)
+    with open_warehouse(settings, purpose="test") as warehouse:
+        write_small_shop(warehouse, users=20, items=30)
+    load_source(settings, "play", data_dir=data)  # nothing was decided for the other shop yet
+    with open_warehouse(settings, purpose="test") as warehouse:
+        write_small_shop(warehouse, users=20, items=30)
+        record_decision(
+            warehouse,
+            placement="for_you",
+            model_name="m",
+            model_version="1",
+            verdict="approved",
+            decided_by="ada",
+            channel="cli",
+            reason="good",
+            now=datetime(2025, 1, 1),
+        )
+    before = content(settings, *SHOP_TABLES)
+    with pytest.raises(SettingsError, match=r"One home is one shop.*RECSYS_HOME=.recsys-play.*--replace-shop"):
+        load_source(settings, "play", data_dir=data)
+    assert content(settings, *SHOP_TABLES) == before
+    assert load_source(settings, "play", data_dir=data, replace_shop=True).rows["events"] == 3

@@ -32,7 +32,7 @@ def read_files(folder: Path) -> list[dict[str, object]]:
     """Read as an outside program does."""
     with duckdb.connect() as connection:
         connection.execute((folder / "live_recommendations.sql").read_text())
-        result = connection.execute("from live_recommendations order by placement, user_id, rank")
+        result = connection.execute("from recsys.live_recommendations order by placement, user_id, rank")
         names = [column[0] for column in result.description]
         return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from recsys import ledger
-from recsys.errors import NotFoundError, SettingsError
+from recsys.errors import AuditError, NotFoundError, SettingsError
 from recsys.publication import (
     PublicationRecord,
     list_publications,
@@ -125,6 +125,36 @@ def test_publishing_what_was_withdrawn_needs_a_new_approval(warehouse: Warehouse
     put_live(warehouse, settings, "p2", 1, "2")
     assert {row["publication_id"] for row in live_rows(warehouse)} == {"p2"}
     assert roll_back(warehouse, settings, 4).publication_id == "p1"
+
+
+def test_lists_that_were_rolled_back_need_a_newer_approval_of_their_version(
+    warehouse: Warehouse, settings: Settings
+) -> None:
+    """The version stays the champion, and the next run makes the same lists again."""
+    put_live(warehouse, settings, "monday", 0, "1")
+    put_live(warehouse, settings, "tuesday", 1, "1")
+    roll_back(warehouse, settings, 2)
+    before = live_rows(warehouse)
+    for _ in range(2):
+        with pytest.raises(AuditError, match=r"rolled back at 2025-01-04 06:00 UTC, and its version 1 .* not approved"):
+            put_live(warehouse, settings, "tuesday", 1, "1")
+    assert live_rows(warehouse) == before
+    approve(warehouse, "1", now=NOW + timedelta(days=4))
+    put_live(warehouse, settings, "tuesday", 1, "1")
+    assert {row["publication_id"] for row in live_rows(warehouse)} == {"tuesday"}
+    roll_back(warehouse, settings, 6)
+    with pytest.raises(AuditError, match="rolled back at 2025-01-08"):
+        put_live(warehouse, settings, "tuesday", 1, "1")
+
+
+def test_that_it_was_rolled_back_outlives_its_stored_lists(warehouse: Warehouse, settings: Settings) -> None:
+    put_live(warehouse, settings, "monday", 0, "1")
+    put_live(warehouse, settings, "tuesday", 1, "1")
+    roll_back(warehouse, settings, 2)
+    with warehouse.transaction() as connection:
+        connection.execute(text("update recsys.publications set status = 'archived' where publication_id = 'tuesday'"))
+    with pytest.raises(AuditError, match="not approved since"):
+        put_live(warehouse, settings, "tuesday", 1, "1")
 
 
 def test_what_was_withdrawn_is_never_returned_to(warehouse: Warehouse, settings: Settings) -> None:

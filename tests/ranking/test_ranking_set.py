@@ -145,8 +145,8 @@ def _empty_features(connection: duckdb.DuckDBPyConnection) -> None:
     from recsys.ranking.ranking_set import attach_features
 
     connection.execute(
-        "create temp table items as select range::integer as item_idx, 'A > B' as category, 'C' as brand, "
-        "timestamp '2024-01-01' as exists_from from range(40)"
+        "create temp table items_at_cut as select range::integer as item_idx, 'A > B' as category, 'C' as brand, "
+        "timestamp '2024-01-01' as exists_from, true as exists_then from range(40)"
     )
     connection.execute(
         "create temp table purchases (cut_id integer, cut_at timestamp, user_idx integer, item_idx integer, "

@@ -52,6 +52,13 @@ def test_an_alias_that_somebody_removed_is_restored(settings: Settings, model: s
     assert act(settings, Wanted(model, "champion", "1", written_version="1")) == ["written"]
 
 
+def test_a_version_that_somebody_deleted_is_reported(settings: Settings, model: str) -> None:
+    assert act(settings, Wanted(model, "champion", "1")) == ["written"]
+    with connected(settings) as client:
+        client.delete_model_version(model, "1")
+    assert act(settings, Wanted(model, "champion", "1", written_version="1")) == ["person"]
+
+
 def test_what_a_person_moved_is_left_and_reported(settings: Settings, model: str) -> None:
     set_alias(settings, model, "champion", "2")
     (outcome,) = project_aliases(settings, [Wanted(model, "champion", "1", written_version="1")])
