@@ -78,12 +78,11 @@ def describe(result: Mapping[str, Any]) -> str:
 
 def peak_mib() -> float:
     """Return the peak of this process's resident memory since :func:`reset_peak`, in MiB."""
-    try:
-        for line in _STATUS.read_text(encoding="ascii").splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) / 1024
-    except OSError:
-        pass  # Not Linux: the peak of the whole life of the process is all there is.
+    lines = _STATUS.read_text(encoding="ascii").splitlines() if _STATUS.is_file() else []
+    for line in lines:
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024
+    # Not Linux: the peak of the whole life of the process is all there is.
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
 
