@@ -19,7 +19,7 @@ print(child.pid, flush=True)
 time.sleep(600)
 """
 PATIENT = "import time; time.sleep(600)"
-STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('x'); time.sleep(600)"
+STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('x', flush=True); time.sleep(600)"
 
 
 def part_with_child(child: str) -> Part:
