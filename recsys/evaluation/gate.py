@@ -27,6 +27,7 @@ AUTO = "auto"
 ASK = "ask"
 METRIC = "ndcg@10"
 CHAMPION = "champion"
+MEAN, LOW = "difference", "low"  # what of a comparison is held against the margin
 
 
 def judge(
@@ -82,27 +83,20 @@ def _rules(figures: Mapping[str, Any], margin: float) -> list[dict[str, Any]]:
     ranker, best = figures["ranker"], figures["best_single"]
     customers = int(figures.get("customers", 0))
     rules = [_rule("somebody was measured", customers, "at least 1 customer", customers >= 1)]
-    rules.append(_not_shown_worse(figures, best, f"not below the best single generator ({best})", margin))
+    rules.append(_not_below(figures, best, f"not below the best single generator ({best})", margin, bound=MEAN))
     rules += [_beats(figures, name) for name in figures["baselines"] if name not in (ranker, best)]
     if CHAMPION in figures["models"] or find_comparison(figures, ranker, CHAMPION):
-        rules.append(_not_below(figures, CHAMPION, "not below the champion", margin))
+        rules.append(_not_below(figures, CHAMPION, "not below the champion", margin, bound=LOW))
     return rules
 
 
-def _not_shown_worse(figures: Mapping[str, Any], other: str, name: str, margin: float) -> dict[str, Any]:
-    threshold = f"mean > -{margin:g} and high >= 0"
+def _not_below(figures: Mapping[str, Any], other: str, name: str, margin: float, *, bound: str) -> dict[str, Any]:
+    """Judge ``ranker - other``: ``bound`` (its mean, or the interval's low) above -margin, and high >= 0."""
+    threshold = f"{'mean' if bound == MEAN else bound} > -{margin:g} and high >= 0"
     found = find_comparison(figures, figures["ranker"], other)
     if found is None or not _finite(found):
         return _rule(name, None, threshold, False)
-    return _rule(name, _interval(found), threshold, found["difference"] > -margin and found["high"] >= 0)
-
-
-def _not_below(figures: Mapping[str, Any], other: str, name: str, margin: float) -> dict[str, Any]:
-    threshold = f"low > -{margin:g} and high >= 0"
-    found = find_comparison(figures, figures["ranker"], other)
-    if found is None or not _finite(found):
-        return _rule(name, None, threshold, False)
-    return _rule(name, _interval(found), threshold, found["low"] > -margin and found["high"] >= 0)
+    return _rule(name, _interval(found), threshold, found[bound] > -margin and found["high"] >= 0)
 
 
 def _beats(figures: Mapping[str, Any], other: str) -> dict[str, Any]:
