@@ -16,7 +16,7 @@ help:  ## show this list
 
 install: $(INSTALLED)  ## build the environment from the lock; does nothing when it is up to date
 
-$(INSTALLED): requirements.lock pyproject.toml .ci/install.sh
+$(INSTALLED): requirements.lock .ci/datasets.lock pyproject.toml .ci/install.sh
 	@bash .ci/install.sh
 
 run: $(INSTALLED)  ## start Airflow and MLflow, load the demo shop, train, publish, show the result
@@ -45,7 +45,9 @@ soak: $(INSTALLED) system-packages  ## the tests that take long
 lock: $(INSTALLED)  ## resolve requirements.lock anew; ARGS=--upgrade takes the newest versions
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-header --extra local --group dev pyproject.toml -o requirements.lock $(ARGS)
-	@! grep -nE '://|^-' requirements.lock || { echo "requirements.lock names a host or a path"; exit 1; }
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-header --no-annotate --no-deps .ci/datasets.in -o .ci/datasets.lock $(ARGS)
+	@! grep -nE '://|^-' requirements.lock .ci/datasets.lock || { echo "a lock names a host or a path"; exit 1; }
 
 system-packages:
 	@bash .ci/system-packages.sh

@@ -54,7 +54,8 @@ if [ ! -x "$venv/bin/uv" ]; then
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r "$venv/uv.lock"
 fi
 export UV_HTTP_TIMEOUT="${UV_HTTP_TIMEOUT:-120}"
-"$venv/bin/uv" pip sync --quiet --python "$venv/bin/python" --require-hashes requirements.lock
+"$venv/bin/uv" pip sync --quiet --python "$venv/bin/python" --require-hashes \
+    requirements.lock .ci/datasets.lock
 "$venv/bin/uv" pip install --quiet --python "$venv/bin/python" --offline --no-deps --no-build-isolation --editable .
 touch "$venv/installed"
 echo "The environment is ready: $venv"
