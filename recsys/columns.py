@@ -13,6 +13,7 @@ USERS: Final = "users"
 ITEMS: Final = "items"
 ITEM_VERSIONS: Final = "item_versions"
 EVENTS: Final = "events"
+GUEST_EVENTS: Final = "guest_events"
 SOURCES: Final = "sources"
 QUARANTINE: Final = "quarantine"
 
@@ -35,6 +36,8 @@ RECORDED_AT: Final = "recorded_at"
 QUANTITY: Final = "quantity"
 VALUE: Final = "value"
 BASKET_ID: Final = "basket_id"
+SEGMENT: Final = "segment"
+MARKET: Final = "market"
 
 EVENT_TYPES: Final = (
     "view",

@@ -1,8 +1,9 @@
 """What is known at a cut, as sparse matrices of customers and the products that may be recommended."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import duckdb
 import numpy as np
@@ -12,6 +13,50 @@ from scipy import sparse
 from recsys.assets import read_sql
 from recsys.compute import fetch_columns
 from recsys.settings import Settings
+
+Need = Literal["lines", "catalogue", "ratings"]
+
+
+@dataclass(frozen=True)
+class Groups:
+    """What kind of customer each is: (n,) codes into ``names``, ascending; the empty name is unknown."""
+
+    codes: NDArray[np.int32]
+    names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, values: NDArray[Any]) -> "Groups":
+        """Number the distinct values."""
+        names, codes = np.unique(values.astype(str), return_inverse=True)
+        return cls(codes.astype(np.int32), tuple(str(name) for name in names))
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Single events before the cut, in the order of customer, time and product.
+
+    Attributes:
+        user_idx: (e,) customers; -1 for the purchases of guests.
+        column: (e,) columns of the history.
+        weight: (e,) of the event's type.
+        age: (e,) days before the cut.
+        basket: (e,) dense number of what was turned to together, ascending within a customer.
+    """
+
+    user_idx: NDArray[np.int32]
+    column: NDArray[np.int32]
+    weight: NDArray[np.float32]
+    age: NDArray[np.float32]
+    basket: NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """What the products that may be recommended are: (m,) texts a column, empty where unknown."""
+
+    title: NDArray[np.object_]
+    category: NDArray[np.object_]
+    brand: NDArray[np.object_]
 
 
 @dataclass(frozen=True)
@@ -23,16 +68,30 @@ class History:
         items: (m,) item_idx of each column, ascending: the products that may be recommended.
         purchases: (n, m) purchase lines of each customer and product.
         weights: (n, m) the same with time decay; same sparsity as ``purchases``.
+        interest: (n, m) events of every type that counts, weighted by type, with time decay.
+        recency: (n, m) 1 for what the customer last turned to, 2 for the moment before; sparsity of ``interest``.
         seen: (n, m) 1 where the customer had any event with the product.
         popularity: (m,) customers who bought each product in the recent days.
+        segments: of the customers.
+        markets: where each customer buys most.
+        lines: single events, for generators that need them.
+        catalogue: the products' texts, for generators that need them.
+        ratings: (n, m) newest rating, explicit zeros included, for generators that need them.
     """
 
     cut_at: datetime
     items: NDArray[np.int32]
     purchases: sparse.csr_array
     weights: sparse.csr_array
+    interest: sparse.csr_array
+    recency: sparse.csr_array
     seen: sparse.csr_array
     popularity: NDArray[np.float64]
+    segments: Groups
+    markets: Groups
+    lines: Lines | None = None
+    catalogue: Catalogue | None = None
+    ratings: sparse.csr_array | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -69,45 +128,123 @@ def read_history(
     cut_at: datetime,
     user_count: int,
     *,
+    needs: Collection[Need] = (),
     for_serving: bool = False,
 ) -> History:
-    """Build the history of all customers at a cut that is laid (see ``recsys.cuts.lay_cut``)."""
+    """Build the history of all customers at a cut that is laid (see ``recsys.cuts.lay_cut``).
+
+    Args:
+        connection: has the snapshot's views.
+        settings: in force.
+        cut_at: the moment.
+        user_count: n.
+        needs: which of the costly parts to read as well.
+        for_serving: see ``eligible_items``.
+    """
     items, popularity = eligible_items(connection, settings, for_serving=for_serving)
-    rows = read_interactions(connection, settings)
-    return build_history(rows, items, popularity, user_count, cut_at)
-
-
-def read_interactions(connection: duckdb.DuckDBPyConnection, settings: Settings) -> dict[str, NDArray[Any]]:
-    """Return user_idx, item_idx, purchases and weight of the cut that is laid, ordered."""
-    return fetch_columns(
-        connection, read_sql("features", "interactions.sql"), {"half_life": settings.candidates.half_life_days}
-    )
+    return build_history(connection, settings, items, popularity, user_count, cut_at, needs=needs)
 
 
 def build_history(
-    rows: dict[str, NDArray[Any]],
+    connection: duckdb.DuckDBPyConnection,
+    settings: Settings,
     items: NDArray[np.int32],
     popularity: NDArray[np.float64],
     user_count: int,
     cut_at: datetime,
+    *,
+    needs: Collection[Need] = (),
 ) -> History:
-    """Arrange interaction rows (user_idx, item_idx, purchases, weight) as matrices over ``items``."""
-    column = np.searchsorted(items, rows["item_idx"])
-    column[column == len(items)] = 0
-    kept = items[column] == rows["item_idx"] if len(items) else np.zeros(len(column), bool)
-    users, column = rows["user_idx"][kept], column[kept]
-    bought = rows["purchases"][kept] > 0
+    """Arrange what is known at the cut that is laid as matrices over ``items``."""
+    rows = _read_interactions(connection, settings)
+    kept, column = _columns_of(items, rows["item_idx"])
+    users = rows["user_idx"][kept]
     shape = (user_count, len(items))
 
-    def matrix(values: NDArray[np.generic], where: NDArray[np.bool_]) -> sparse.csr_array:
-        data = values[where].astype(np.float32)
-        return sparse.csr_array((data, (users[where], column[where])), shape=shape)
+    def matrix(name: str) -> sparse.csr_array:
+        values = rows[name][kept].astype(np.float32)
+        there = values > 0
+        return sparse.csr_array((values[there], (users[there], column[there])), shape=shape)
 
+    groups = _read_groups(connection, user_count)
     return History(
         cut_at=cut_at,
         items=items,
-        purchases=matrix(rows["purchases"][kept], bought),
-        weights=matrix(rows["weight"][kept], bought),
-        seen=matrix(np.ones(len(users), np.float32), np.ones(len(users), bool)),
+        purchases=matrix("purchases"),
+        weights=matrix("weight"),
+        interest=matrix("interest"),
+        recency=matrix("recency"),
+        seen=sparse.csr_array((np.ones(len(users), np.float32), (users, column)), shape=shape),
         popularity=popularity,
+        segments=groups["segment"],
+        markets=groups["market"],
+        lines=_read_lines(connection, settings, items, cut_at) if "lines" in needs else None,
+        catalogue=_read_catalogue(connection, items) if "catalogue" in needs else None,
+        ratings=_read_ratings(connection, items, shape) if "ratings" in needs else None,
     )
+
+
+def _columns_of(items: NDArray[np.int32], item_idx: NDArray[Any]) -> tuple[NDArray[np.bool_], NDArray[np.int32]]:
+    """Return which rows are of products that may be recommended, and those rows' columns."""
+    if not len(items):
+        return np.zeros(len(item_idx), bool), np.empty(0, np.int32)
+    column = np.minimum(np.searchsorted(items, item_idx), len(items) - 1)
+    kept = items[column] == item_idx
+    return kept, column[kept].astype(np.int32)
+
+
+def _event_weights(settings: Settings) -> dict[str, object]:
+    weights = settings.candidates.event_weights
+    return {"event_types": list(weights), "event_weights": list(weights.values())}
+
+
+def _read_interactions(connection: duckdb.DuckDBPyConnection, settings: Settings) -> dict[str, NDArray[Any]]:
+    return fetch_columns(
+        connection,
+        read_sql("features", "interactions.sql"),
+        {"half_life": settings.candidates.half_life_days, **_event_weights(settings)},
+    )
+
+
+def _read_groups(connection: duckdb.DuckDBPyConnection, user_count: int) -> dict[str, Groups]:
+    rows = fetch_columns(connection, read_sql("features", "customer_groups.sql"))
+    found = {}
+    for name in ("segment", "market"):
+        values = np.full(user_count, "", object)
+        values[rows["user_idx"]] = rows[name]
+        found[name] = Groups.of(values)
+    return found
+
+
+def _read_lines(
+    connection: duckdb.DuckDBPyConnection, settings: Settings, items: NDArray[np.int32], cut_at: datetime
+) -> Lines:
+    rows = fetch_columns(connection, read_sql("features", "lines.sql"), {"cut_at": cut_at, **_event_weights(settings)})
+    kept, column = _columns_of(items, rows["item_idx"])
+    return Lines(
+        user_idx=rows["user_idx"][kept].astype(np.int32),
+        column=column,
+        weight=rows["weight"][kept].astype(np.float32),
+        age=rows["age"][kept].astype(np.float32),
+        basket=rows["basket"][kept].astype(np.int32),
+    )
+
+
+def _read_catalogue(connection: duckdb.DuckDBPyConnection, items: NDArray[np.int32]) -> Catalogue:
+    rows = fetch_columns(
+        connection,
+        "select items.item_idx, coalesce(items.title, '') as title, coalesce(items_at_cut.category, '') as category, "
+        "coalesce(items_at_cut.brand, '') as brand from items inner join items_at_cut using (item_idx) "
+        "order by items.item_idx",
+    )
+    kept, _ = _columns_of(items, rows["item_idx"])
+    return Catalogue(*(np.asarray(rows[name][kept], object) for name in ("title", "category", "brand")))
+
+
+def _read_ratings(
+    connection: duckdb.DuckDBPyConnection, items: NDArray[np.int32], shape: tuple[int, int]
+) -> sparse.csr_array:
+    rows = fetch_columns(connection, read_sql("features", "ratings.sql"))
+    kept, column = _columns_of(items, rows["item_idx"])
+    values = rows["rating"][kept].astype(np.float32)
+    return sparse.csr_array((values, (rows["user_idx"][kept], column)), shape=shape)

@@ -5,6 +5,7 @@ A variable beats the file, the file beats the default. Nested settings join with
 """
 
 import os
+from math import isfinite
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -16,9 +17,11 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from recsys.columns import EVENT_TYPES
 from recsys.errors import SettingsError
 
-GENERATORS = ("popularity", "repurchase", "item_cf", "user_cf", "als")
+GENERATORS = ("popularity", "repurchase", "item_cf", "user_cf", "als")  # all there are, in the order of their reports
+DEFAULT_GENERATORS = ("popularity", "repurchase", "item_cf", "user_cf", "als")
 Similarity = Literal["cosine", "pearson"]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 
@@ -30,9 +33,20 @@ class _Section(BaseModel):
 class CandidateSettings(_Section):
     """How candidates are generated, the same for every placement."""
 
-    generators: tuple[str, ...] = GENERATORS
+    generators: tuple[str, ...] = DEFAULT_GENERATORS
     per_generator: int = Field(120, ge=10, le=2000, description="items a generator proposes to a customer")
     popularity_days: int = Field(28, ge=1, description="days before the cut that popularity counts")
+    event_weights: dict[str, float] = Field(
+        default_factory=lambda: {
+            "purchase": 1.0,
+            "cart": 0.5,
+            "rating": 0.5,
+            "review": 0.25,
+            "view": 0.1,
+            "click": 0.1,
+        },
+        description="what an event of a type says about a taste, a purchase being 1; absent types say nothing",
+    )
     half_life_days: float = Field(120.0, gt=0, description="purchases lose half their weight in so many days")
     similarity: Similarity = Field("cosine", description="item-based and user-based collaborative filtering")
     item_neighbours: int = Field(200, ge=1, description="neighbours kept of an item")
@@ -42,6 +56,14 @@ class CandidateSettings(_Section):
     als_iterations: int = Field(12, ge=1)
     als_regularisation: float = Field(20.0, ge=0)
     als_alpha: float = Field(1.0, gt=0, description="confidence is 1 + alpha * weight")
+
+    @field_validator("event_weights")
+    @classmethod
+    def _typed(cls, weights: dict[str, float]) -> dict[str, float]:
+        unknown = sorted(set(weights) - set(EVENT_TYPES))
+        if unknown or not all(weight >= 0 and isfinite(weight) for weight in weights.values()):
+            raise ValueError(f"weights are numbers from 0, of {', '.join(EVENT_TYPES)}; unknown: {unknown}")
+        return weights
 
     @field_validator("generators")
     @classmethod

@@ -115,7 +115,7 @@ class Snapshot:
         ]
 
     def attach(self, connection: duckdb.DuckDBPyConnection, bucket_from: int = 0, bucket_to: int = c.BUCKETS) -> None:
-        """Give a DuckDB connection the views ``users``, ``items``, ``item_versions`` and ``events``.
+        """Give a DuckDB connection the views ``users``, ``items``, ``item_versions``, ``events`` and ``guest_events``.
 
         The events are those of customers in the buckets.
         """
@@ -123,6 +123,7 @@ class Snapshot:
         connection.from_parquet(str(self.items)).create_view(c.ITEMS)
         connection.from_parquet(str(self.item_versions)).create_view(c.ITEM_VERSIONS)
         connection.from_parquet(self.event_files(bucket_from, bucket_to)).create_view(c.EVENTS)
+        connection.from_parquet(str(self.folder / "events" / "guests.parquet")).create_view(c.GUEST_EVENTS)
 
 
 def resolve_as_of(warehouse: Warehouse, settings: Settings, as_of: str, now: datetime) -> datetime:

@@ -1,5 +1,7 @@
 """Candidate generators: one file each, one interface."""
 
+from collections.abc import Iterable
+
 from recsys.candidates.als import ALS
 from recsys.candidates.base import Generator, Proposals, propose
 from recsys.candidates.item_cf import ItemCF
@@ -7,6 +9,7 @@ from recsys.candidates.popularity import Popularity
 from recsys.candidates.repurchase import Repurchase
 from recsys.candidates.user_cf import UserCF
 from recsys.errors import SettingsError
+from recsys.history import Need
 
 GENERATORS: dict[str, type[Generator]] = {cls.name: cls for cls in (Popularity, Repurchase, ItemCF, UserCF, ALS)}
 
@@ -22,4 +25,9 @@ def make_generator(name: str) -> Generator:
     return GENERATORS[name]()
 
 
-__all__ = ["GENERATORS", "Generator", "Proposals", "make_generator", "propose"]
+def needs_of(names: Iterable[str]) -> set[Need]:
+    """Return the costly parts of a history that any of the generators is fitted on."""
+    return {need for name in names for need in make_generator(name).needs}
+
+
+__all__ = ["GENERATORS", "Generator", "Proposals", "make_generator", "needs_of", "propose"]

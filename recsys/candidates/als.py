@@ -7,13 +7,13 @@ from threadpoolctl import threadpool_limits
 
 from recsys.candidates.base import Scores, State
 from recsys.candidates.item_cf import tastes
-from recsys.history import History
+from recsys.history import History, Need
 from recsys.settings import Settings
 
 
 def confidence(history: History, alpha: float) -> sparse.csr_matrix:
     """Return (n, m) 1 + alpha * taste where the customer bought the product: the library's data is c itself."""
-    result = sparse.csr_matrix(tastes(history.weights))
+    result = sparse.csr_matrix(tastes(history.interest))
     result.data = 1 + alpha * result.data
     return result
 
@@ -29,6 +29,7 @@ class ALS:
     """
 
     name = "als"
+    needs: tuple[Need, ...] = ()
     keyed_by_customer = False
 
     def fit(self, history: History, settings: Settings) -> None:
@@ -70,7 +71,7 @@ class ALS:
 
     def scores(self, history: History, users: NDArray[np.int32]) -> Scores:
         """Solve the customers' factors and multiply."""
-        rows = tastes(history.weights[users])
+        rows = tastes(history.interest[users])
         with threadpool_limits(1, "blas"):
             gram = self.factors.T @ self.factors
             own = np.stack([self._solve(gram, rows[[row]]) for row in range(len(users))])

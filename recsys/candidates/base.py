@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from recsys import columns as c
-from recsys.history import History
+from recsys.history import History, Need
 from recsys.settings import Settings
 
 Scores: TypeAlias = sparse.csr_array | NDArray[np.float32]
@@ -29,10 +29,12 @@ class Generator(Protocol):
     """Proposes products to customers.
 
     ``keyed_by_customer`` says whether the fitted state holds rows of customers; such a state is kept with a
-    publication's state and never in a registered model.
+    publication's state and never in a registered model. ``needs`` names the costly parts of a history that
+    ``fit`` reads; when customers are scored they are not there.
     """
 
     name: str
+    needs: tuple[Need, ...]
     keyed_by_customer: bool
 
     def fit(self, history: History, settings: Settings) -> None:

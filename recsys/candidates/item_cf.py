@@ -8,7 +8,7 @@ from scipy import sparse
 
 from recsys.candidates.base import Scores, State
 from recsys.candidates.similarity import cosine_neighbours, pearson_neighbours
-from recsys.history import History
+from recsys.history import History, Need
 from recsys.settings import Settings
 
 
@@ -23,12 +23,13 @@ class ItemCF:
     """Scores a product by its similarity to what the customer bought: sum over j of taste(u, j) sim(j, i)."""
 
     name = "item_cf"
+    needs: tuple[Need, ...] = ()
     keyed_by_customer = False
 
     def fit(self, history: History, settings: Settings) -> None:
         """Find each product's neighbours, by cosine or Pearson over customers."""
         chosen = settings.candidates
-        columns = sparse.csr_array(tastes(history.weights).T)
+        columns = sparse.csr_array(tastes(history.interest).T)
         if chosen.similarity == "pearson":
             self.neighbours = pearson_neighbours(columns, chosen.item_neighbours, chosen.pearson_shrinkage)
         else:
@@ -41,7 +42,7 @@ class ItemCF:
 
     def scores(self, history: History, users: NDArray[np.int32]) -> Scores:
         """Sum the similarities to the products in the customers' history."""
-        return sparse.csr_array(tastes(history.weights[users]) @ self.neighbours)
+        return sparse.csr_array(tastes(history.interest[users]) @ self.neighbours)
 
     def state(self) -> State:
         """Return what was fitted."""

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys.candidates.base import Scores, State
-from recsys.history import History
+from recsys.history import History, Need
 from recsys.settings import Settings
 
 
@@ -12,6 +12,7 @@ class Popularity:
     """Proposes the products with the most buyers in the recent days, the same to everyone."""
 
     name = "popularity"
+    needs: tuple[Need, ...] = ()
     keyed_by_customer = False
 
     def fit(self, history: History, settings: Settings) -> None:

@@ -7,7 +7,7 @@ from scipy import sparse
 from recsys.candidates.base import Scores, State
 from recsys.candidates.item_cf import tastes
 from recsys.candidates.similarity import cosine_neighbours, pearson_neighbours
-from recsys.history import History
+from recsys.history import History, Need
 from recsys.settings import Settings
 
 
@@ -15,12 +15,13 @@ class UserCF:
     """Scores a product by the tastes of the customer's nearest others: sum over v of sim(u, v) taste(v, i)."""
 
     name = "user_cf"
+    needs: tuple[Need, ...] = ()
     keyed_by_customer = True
 
     def fit(self, history: History, settings: Settings) -> None:
         """Find each customer's neighbours, by cosine or Pearson over products."""
         chosen = settings.candidates
-        self._tastes = tastes(history.weights)
+        self._tastes = tastes(history.interest)
         if chosen.similarity == "pearson":
             self.neighbours = pearson_neighbours(self._tastes, chosen.user_neighbours, chosen.pearson_shrinkage)
         else:

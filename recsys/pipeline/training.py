@@ -1,7 +1,7 @@
 """The training stages: from a snapshot to rankers and their evaluation."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -22,7 +22,7 @@ from recsys.evaluation.holdout import HOLDOUT, evaluate_placement
 from recsys.evaluation.report import write_report
 from recsys.features import compute_tables
 from recsys.features.tables import ITEM_SIDE, TABLES
-from recsys.history import History, read_history
+from recsys.history import History, Need, read_history
 from recsys.ranking import RankingSet, train_ranker, write_ranking_rows, write_truth
 from recsys.ranking.ranker import save_importance
 from recsys.ranking.ranking_set import attach_features, sample_customers
@@ -76,12 +76,14 @@ def build_features(settings: Settings, *, snapshot: str) -> Result:
 
 
 @contextmanager
-def _at_cut(settings: Settings, source: Snapshot, cut: datetime) -> Iterator[tuple[duckdb.DuckDBPyConnection, History]]:
+def _at_cut(
+    settings: Settings, source: Snapshot, cut: datetime, needs: Collection[Need] = ()
+) -> Iterator[tuple[duckdb.DuckDBPyConnection, History]]:
     """Open a snapshot with a cut laid for all customers, and give their history."""
     with engine(settings) as connection:
         source.attach(connection)
         lay_cut(connection, cut)
-        yield connection, read_history(connection, settings, cut, source.user_count)
+        yield connection, read_history(connection, settings, cut, source.user_count, needs=needs)
 
 
 def generate_candidates(settings: Settings, *, snapshot: str, generator: str) -> Result:
@@ -90,13 +92,13 @@ def generate_candidates(settings: Settings, *, snapshot: str, generator: str) ->
     plan = cuts_of(settings, source)
     customers = sample_customers(source.user_count, settings)
     keep = settings.candidates.per_generator
-    make_generator(generator)  # an unknown name is told before the work begins
+    needs = make_generator(generator).needs  # an unknown name is told before the work begins
 
     def build(folder: Path) -> dict[str, Any]:
         for cut in plan.all:
             at = folder / cut_name(cut)
             at.mkdir()
-            with _at_cut(settings, source, cut) as (_, history):
+            with _at_cut(settings, source, cut, needs) as (_, history):
                 fitted = make_generator(generator)
                 fitted.fit(history, settings)
             blocks = list(propose_each(fitted, history, customers, keep, tuple(VARIANTS)))

@@ -92,7 +92,7 @@ def _because(
     if item_cf is None:
         return found
     towards = item_cf.towards
-    own = tastes(history.weights)
+    own = tastes(history.interest)
     for row in np.flatnonzero(carrier == ItemCF.name):
         liked = slice(own.indptr[users[row]], own.indptr[users[row] + 1])
         near = slice(towards.indptr[column[row]], towards.indptr[column[row] + 1])

@@ -119,6 +119,7 @@ class Recommender:
                 c.USER_IDX: pa.array(np.arange(len(rows)), pa.int32()),
                 c.USER_ID: pa.array([str(row["subject_id"]) for row in rows], pa.string()),
                 c.BUCKET: pa.array([0] * len(rows), pa.int16()),
+                c.SEGMENT: pa.array([""] * len(rows), pa.string()),
             }
         )
         with engine(self.settings) as connection:
@@ -132,7 +133,7 @@ class Recommender:
             connection.execute(
                 "create temp table events as select given.*, items.item_idx, given.occurred_at as known_at, "
                 "null::timestamp as undone_at, row_number() over () as event_id, "
-                "strftime(given.occurred_at, '%Y-%m-%dT%H:%M') as basket_id "
+                "strftime(given.occurred_at, '%Y-%m-%dT%H:%M') as basket_id, null::varchar as market "
                 "from given inner join items on given.item_id = items.item_id"
             )
             yield connection, moment

@@ -21,7 +21,7 @@ from recsys.cuts import lay_cut
 from recsys.features import assemble, compute_tables
 from recsys.features.tables import ITEM_SIDE, TABLES
 from recsys.fusion import fuse
-from recsys.history import History, build_history, read_interactions
+from recsys.history import History, build_history
 from recsys.lists import rank_within
 from recsys.ranking import Ranker
 from recsys.ranking.ranking_set import attach_features
@@ -105,8 +105,7 @@ def score_customers(connection: duckdb.DuckDBPyConnection, scorer: Scorer, user_
     """
     settings, state = scorer.settings, scorer.state
     items, popularity = state.eligible
-    rows = read_interactions(connection, settings)
-    history = build_history(rows, items, popularity, user_count, state.as_of)
+    history = build_history(connection, settings, items, popularity, user_count, state.as_of)
     generators = state.generators(settings)
     known = np.flatnonzero(np.diff(history.seen.indptr)).astype(np.int32)
     with tempfile.TemporaryDirectory() as name:

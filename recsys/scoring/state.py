@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from recsys import columns as c
 from recsys.artifacts import Artifact, ArtifactStore, fingerprint
 from recsys.assets import code_hash, read_sql
-from recsys.candidates import Generator, make_generator
+from recsys.candidates import Generator, make_generator, needs_of
 from recsys.candidates.base import load_state, save_state
 from recsys.compute import engine, fetch_columns, write_parquet
 from recsys.cuts import lay_cut
@@ -92,7 +92,10 @@ def fit_state(settings: Settings, snapshot: Snapshot, state_key: str) -> Artifac
         with engine(settings) as connection:
             snapshot.attach(connection)
             lay_cut(connection, snapshot.as_of)
-            history = read_history(connection, settings, snapshot.as_of, snapshot.user_count, for_serving=True)
+            needs = needs_of(settings.candidates.generators)
+            history = read_history(
+                connection, settings, snapshot.as_of, snapshot.user_count, needs=needs, for_serving=True
+            )
             (folder / "features").mkdir()
             compute_tables(connection, folder / "features", ITEM_SIDE)
             _write_defaults(connection, settings, history, folder)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from recsys.history import History
+from recsys.history import Groups, History
 
 CUT = datetime(2025, 1, 1)
 
@@ -22,8 +22,12 @@ def history_of(counts: NDArray[np.floating], popularity: NDArray[np.floating] | 
         items=np.arange(counts.shape[1], dtype=np.int32) * 10,
         purchases=purchases,
         weights=purchases.copy(),
+        interest=purchases.copy(),
+        recency=seen.copy(),
         seen=seen,
         popularity=bought,
+        segments=Groups.of(np.full(len(counts), "")),
+        markets=Groups.of(np.full(len(counts), "")),
     )
 
 
