@@ -27,16 +27,24 @@ def read_sql(*parts: str) -> str:
     return sql_path(*parts).read_text(encoding="utf-8")
 
 
-# What decides the content of an artifact, besides its inputs and settings.
-_COMPUTING = ("candidates", "evaluation", "features", "ranking", "scoring", "*.py")
+# What decides the content of an artifact of a training, besides its inputs and settings.
+_COMPUTING = ("candidates", "features", "ranking", "scoring")
+_SOURCES = (".py", ".html")
 
 
 @cache
-def code_hash() -> str:
-    """Return 16 hex digits of the code and SQL that compute: after an upgrade, stages don't reuse the old results."""
-    files = [path for room in _COMPUTING for path in _PACKAGE.glob(room if room.endswith(".py") else f"{room}/*.py")]
-    files += [path for folder in ("features", "scoring") for path in sql_path(folder).glob("*.sql")]
+def code_hash(*more: str) -> str:
+    """Return 16 hex digits of the code and SQL that compute: after an upgrade, stages don't reuse the old results.
+
+    Args:
+        more: rooms that an artifact depends on besides those of a training, for example ``evaluation``.
+    """
+    files = {path.name: path for path in _PACKAGE.glob("*.py")}
+    for room in (*_COMPUTING, *more):
+        sources = [path for suffix in _SOURCES for path in _PACKAGE.glob(f"{room}/**/*{suffix}")]
+        files |= {path.relative_to(_PACKAGE).as_posix(): path for path in sources}
+        files |= {f"sql/{room}/{path.name}": path for path in sql_path(room).glob("*.sql")}
     digest = hashlib.sha256()
-    for path in sorted(files, key=lambda path: (path.parent.name, path.name)):
-        digest.update(f"{path.parent.name}/{path.name}\n".encode() + path.read_bytes())
+    for name in sorted(files):
+        digest.update(f"{name}\n".encode() + files[name].read_bytes())
     return digest.hexdigest()[:16]

@@ -61,6 +61,7 @@ PLACEMENT: Final = "placement"
 SCORE: Final = "score"
 RANK: Final = "rank"
 LABEL: Final = "label"
+MODEL: Final = "model"
 
 # --- published ----------------------------------------------------------------------------------
 PUBLICATION_ID: Final = "publication_id"

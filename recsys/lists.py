@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from recsys import columns as c
+from recsys.errors import ContractError
 
 
 def rank_within(
@@ -17,7 +18,17 @@ def rank_within(
 
     Returns:
         Positions of the kept rows, by customer and rank, and their ranks from 1.
+
+    Raises:
+        ContractError: if a score is not a number, since it has no place in an order.
     """
+    unknown = np.isnan(scores)
+    if unknown.any():
+        row = int(np.argmax(unknown))
+        raise ContractError(
+            f"The scores of {int(unknown.sum())} candidates are not numbers, first that of customer {user_idx[row]} "
+            f"and product {item_idx[row]} (their numbers in the snapshot). Mend the model or the features it reads."
+        )
     order = np.lexsort((item_idx, -scores, user_idx))
     users = user_idx[order]
     first = np.searchsorted(users, users)

@@ -22,7 +22,6 @@ from recsys.errors import SettingsError
 
 GENERATORS = ("popularity", "repurchase", "item_cf", "user_cf", "als")  # all there are, in the order of their reports
 DEFAULT_GENERATORS = ("popularity", "repurchase", "item_cf", "user_cf", "als")
-UNBOUNDED = 1e300  # both engines know it, unlike infinity
 Similarity = Literal["cosine", "pearson"]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 
@@ -112,6 +111,20 @@ class GateSettings(_Section):
     )
 
 
+class EvaluationSettings(_Section):
+    """How models are measured. The headline is NDCG@10."""
+
+    ks: tuple[int, ...] = Field((5, 10, 20), description="list lengths at which metrics are shown; 10 among them")
+    smallest_slice: int = Field(30, ge=2, description="customers below which a slice is too small to be judged")
+
+    @field_validator("ks")
+    @classmethod
+    def _with_headline(cls, ks: tuple[int, ...]) -> tuple[int, ...]:
+        if 10 not in ks or min(ks) < 1:
+            raise ValueError("list lengths are 1 or more, and 10 must be among them: the gate judges NDCG@10")
+        return tuple(sorted(set(ks)))
+
+
 class PublicationSettings(_Section):
     """The lists that readers see, and the audit they pass first."""
 
@@ -155,12 +168,11 @@ class Settings(BaseSettings):
         ge=100,
         description="events of one customer above which all of them are quarantined as a bot's",
     )
-    rating_min: float | None = Field(None, description="ratings below it are quarantined; no bound if absent")
-    rating_max: float | None = Field(None, description="ratings above it are quarantined; no bound if absent")
     candidates: CandidateSettings = CandidateSettings()
     ranker: RankerSettings = RankerSettings()
     placements: dict[Name, PlacementSettings] = Field(default_factory=_default_placements)
     gate: GateSettings = GateSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
     publication: PublicationSettings = PublicationSettings()
 
     @field_validator("home", mode="before")
@@ -190,12 +202,6 @@ class Settings(BaseSettings):
     def database_url(self) -> str:
         """The warehouse's SQLAlchemy URL, the embedded DuckDB file if none is set."""
         return self.warehouse_url or f"duckdb:///{self.resolved_home / 'warehouse.duckdb'}"
-
-    @property
-    def rating_range(self) -> tuple[float, float]:
-        """The lowest and the highest rating that can be true."""
-        low = -UNBOUNDED if self.rating_min is None else self.rating_min
-        return low, UNBOUNDED if self.rating_max is None else self.rating_max
 
     @property
     def mlflow_uri(self) -> str:

@@ -141,12 +141,21 @@ def show_measured(console: "Console", measured: list[dict[str, Any]]) -> None:
     table.add_row("measured until", *(one["window_to"] for one in measured))
     table.add_row("customers", *(f"{one['customers']:,}" for one in measured))
     for metric in measured[0]["metrics"]:
-        table.add_row(metric, *(f"{one['metrics'][metric]:.4f}" for one in measured))
-    table.add_row("ndcg@10, rare products too", *(f"{one['ndcg_without_rule_of_ten']:.4f}" for one in measured))
+        table.add_row(metric, *(_with_interval(one, metric) for one in measured))
+    rare = [one["ndcg_without_rule_of_ten"] for one in measured]
+    table.add_row("ndcg@10, rare products too", *("" if value is None else f"{value:.4f}" for value in rare))
     console.print(table)
     for one in measured:
         if not one["window_complete"]:
             console.print(f"{one['placement']}: the warehouse does not reach the end of the window yet.", markup=False)
+
+
+def _with_interval(one: Mapping[str, Any], metric: str) -> str:
+    if metric not in one["metrics"]:
+        return ""
+    found = one["intervals"].get(metric)
+    bounds = f" ({found[0]:.4f} to {found[1]:.4f})" if found else ""
+    return f"{one['metrics'][metric]:.4f}{bounds}"
 
 
 def show_published(console: "Console", published: list[dict[str, Any]]) -> None:

@@ -19,14 +19,13 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from recsys.evaluation.roles import CHAMPION, HEADLINE
 from recsys.settings import GateSettings
 
 PASSED = "passed"
 FAILED = "failed"
 AUTO = "auto"
 ASK = "ask"
-METRIC = "ndcg@10"
-CHAMPION = "champion"
 MEAN, LOW = "difference", "low"  # what of a comparison is held against the margin
 
 
@@ -60,10 +59,10 @@ def judge(
     return verdicts
 
 
-def find_comparison(figures: Mapping[str, Any], a: str, b: str) -> Mapping[str, Any] | None:
+def find_comparison(figures: Mapping[str, Any], a: str, b: str, metric: str = HEADLINE) -> Mapping[str, Any] | None:
     """Return the paired comparison of two models of a placement, turned round if it is kept as b - a."""
     for one in figures.get("comparisons", []):
-        if one["metric"] != METRIC:
+        if one["metric"] != metric:
             continue
         if (one["a"], one["b"]) == (a, b):
             return dict(one)
@@ -73,8 +72,8 @@ def find_comparison(figures: Mapping[str, Any], a: str, b: str) -> Mapping[str, 
                 "a": a,
                 "b": b,
                 "difference": -one["difference"],
-                "low": -one["high"],
-                "high": -one["low"],
+                "low": None if one["high"] is None else -one["high"],
+                "high": None if one["low"] is None else -one["low"],
             }
     return None
 
@@ -83,7 +82,7 @@ def _rules(figures: Mapping[str, Any], margin: float) -> list[dict[str, Any]]:
     ranker, best = figures["ranker"], figures["best_single"]
     customers = int(figures.get("customers", 0))
     rules = [_rule("somebody was measured", customers, "at least 1 customer", customers >= 1)]
-    rules.append(_not_below(figures, best, f"not below the best single generator ({best})", margin, bound=MEAN))
+    rules.append(_not_below(figures, str(best), f"not below the best single generator ({best})", margin, bound=MEAN))
     rules += [_beats(figures, name) for name in figures["baselines"] if name not in (ranker, best)]
     if CHAMPION in figures["models"] or find_comparison(figures, ranker, CHAMPION):
         rules.append(_not_below(figures, CHAMPION, "not below the champion", margin, bound=LOW))
@@ -108,7 +107,8 @@ def _beats(figures: Mapping[str, Any], other: str) -> dict[str, Any]:
 
 
 def _finite(found: Mapping[str, Any]) -> bool:
-    return all(math.isfinite(found[name]) for name in ("difference", "low", "high"))
+    bounds = (found["difference"], found["low"], found["high"])
+    return all(bound is not None and math.isfinite(bound) for bound in bounds)
 
 
 def _interval(found: Mapping[str, Any]) -> dict[str, float]:

@@ -1,112 +1,107 @@
-"""Every model side by side on the hold-out: the same customers, products and window."""
+"""Every model side by side at one cut: the same customers, products and window."""
 
-from collections.abc import Mapping
-from dataclasses import asdict
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from recsys import columns as c
-from recsys.evaluation.metrics import Truth, hit_matrix, per_customer
-from recsys.evaluation.significance import paired_difference
+from recsys.evaluation.ground import Ground, Shown
+from recsys.evaluation.metrics import Truth, hit_matrix, hits_of, ndcg
+from recsys.evaluation.roles import BASELINES, HEADLINE, RANKER, K, role_of, singles_of
+from recsys.evaluation.slices import Slice
+from recsys.evaluation.values import CustomerValues, summarise
 from recsys.lists import Lists
 from recsys.settings import Settings
 
-K = 10
-RANKER = "ranker"
-FUSED = "fused"
-HEADLINE = f"ndcg@{K}"
-BASELINES = ("popularity", "repurchase")  # what a shop would show without any model
 
+@dataclass(frozen=True)
+class Compared:
+    """The placement's part of the evaluation JSON, and the customers' values that it was made of."""
 
-def read_truth(path: Path, *, repeats: bool, eligible_only: bool = True) -> Truth:
-    """Read what was bought after a cut, as one placement counts it."""
-    table = pq.read_table(path)
-    kept = np.ones(table.num_rows, bool)
-    if eligible_only:
-        kept &= table["is_eligible"].to_numpy(zero_copy_only=False)
-    if not repeats:
-        kept &= table["is_new"].to_numpy(zero_copy_only=False)
-    return Truth.of(table[c.USER_IDX].to_numpy()[kept], table[c.ITEM_IDX].to_numpy()[kept])
+    figures: dict[str, Any]
+    values: CustomerValues
 
 
 def compare_models(
     models: Mapping[str, Lists],
-    truth: Truth,
-    wider_truth: Truth,
-    catalogue: int,
-    slices: Mapping[str, NDArray[np.int32]],
+    ground: Ground,
+    slices: Sequence[Slice],
     settings: Settings,
-) -> dict[str, Any]:
+    *,
+    customers: NDArray[Any] | None = None,
+    wider_truth: Truth | None = None,
+) -> Compared:
     """Measure every model and compare the ranker with each.
 
     Args:
-        models: lists by name, ``ranker`` among them.
-        truth: relevant products by the measure.
-        wider_truth: the same with products that were bought too seldom to be recommended.
-        catalogue: number of products that may be recommended, for coverage.
-        slices: customers of each slice.
-        settings: give confidence, draws and seed.
-
-    Returns:
-        The placement's part of the evaluation JSON.
+        models: lists by name, ``ranker`` among them; ranks beyond the largest k are not looked at.
+        ground: what they are measured by.
+        slices: groups of customers and of products that are measured on their own.
+        settings: give the list lengths, the smallest slice, confidence, draws and seed.
+        customers: ids by customer number; the numbers themselves if None.
+        wider_truth: the truth with products that were bought too seldom to be recommended, if there are any.
     """
-    values = {
-        name: per_customer(hit_matrix(truth, lists.user_idx, lists.item_idx, lists.rank, K), truth.relevant)
-        for name, lists in models.items()
-    }
-    table = {
-        name: {
-            **{f"{metric}@{K}": _mean(value) for metric, value in found.items()},
-            "coverage": len(np.unique(models[name].item_idx)) / max(catalogue, 1),
-        }
-        for name, found in values.items()
-    }
-    singles = [name for name in models if name not in (RANKER, FUSED)]
-    best = max(singles, key=lambda name: table[name][HEADLINE])
-    headline = {name: found["ndcg"] for name, found in values.items()}
-    return {
-        "customers": len(truth.users),
-        "models": table,
+    ks = settings.evaluation.ks
+    shown = {name: ground.shown(lists, max(*ks, K)) for name, lists in models.items()}
+    expected = ground.expected(models.get(BASELINES[0]))
+    users = ground.truth.users
+    values = CustomerValues(
+        users if customers is None else customers[users],
+        {name: ground.measure(own, expected, ks) for name, own in shown.items()},
+    )
+    summary = summarise([values], RANKER, settings)
+    table = {name: summary.models.get(name, {}) | ground.of_range(lists) for name, lists in models.items()}
+    singles = singles_of(models)
+    figures = {
+        "customers": len(users),
+        "ks": list(ks),
         RANKER: RANKER,
-        "best_single": best,
+        "best_single": max(singles, key=lambda name: table[name].get(HEADLINE, 0.0)) if singles else None,
         "baselines": [name for name in BASELINES if name in models],
-        "comparisons": [
-            {"a": RANKER, "b": name, "metric": HEADLINE} | _difference(headline, name, settings)
-            for name in models
-            if name != RANKER
-        ],
-        "slices": {name: _slice(headline, np.isin(truth.users, users)) for name, users in slices.items() if len(users)},
-        "without_rule_of_ten": {
-            name: _mean(
-                per_customer(
-                    hit_matrix(wider_truth, lists.user_idx, lists.item_idx, lists.rank, K), wider_truth.relevant
-                )["ndcg"]
-            )
-            for name, lists in models.items()
-        },
+        "roles": {name: role_of(name) for name in models},
+        "models": table,
+        "intervals": summary.intervals,
+        "comparisons": summary.comparisons,
+        "slices": {one.name: _slice(one, ground.truth, shown, values, settings) for one in slices},
+        "without_rule_of_ten": {} if wider_truth is None else _headlines(models, wider_truth),
     }
+    return Compared(figures, values)
 
 
-def _mean(values: NDArray[np.float64]) -> float:
-    return float(values.mean()) if len(values) else 0.0
+def _slice(
+    one: Slice, truth: Truth, shown: Mapping[str, Shown], values: CustomerValues, settings: Settings
+) -> dict[str, Any]:
+    """Return a slice's size, the models' headline in it and their differences; none of these if it is too small."""
+    if one.kind == "products":
+        own = _restricted(truth, one, shown)
+    else:
+        own = values.restricted(np.isin(truth.users, one.members), [HEADLINE])
+    size = len(own.customers)
+    is_small = size < settings.evaluation.smallest_slice
+    found: dict[str, Any] = {"kind": one.kind, "customers": size, "is_small": is_small, "models": {}, "comparisons": []}
+    if not is_small:
+        summary = summarise([own], RANKER, settings)
+        found["models"] = {name: scores[HEADLINE] for name, scores in summary.models.items()}
+        found["comparisons"] = summary.comparisons
+    return found
 
 
-def _difference(headline: Mapping[str, NDArray[np.float64]], other: str, settings: Settings) -> dict[str, Any]:
-    gate = settings.gate
-    return asdict(
-        paired_difference(
-            headline[RANKER],
-            headline[other],
-            confidence=gate.confidence,
-            draws=gate.bootstrap,
-            seed=settings.seed,
-        )
+def _restricted(truth: Truth, one: Slice, shown: Mapping[str, Shown]) -> CustomerValues:
+    """Measure with only a slice's products counting as relevant, on the customers who bought one of them."""
+    own = truth.restricted(one.members)
+    rows = np.searchsorted(truth.users, own.users)
+    return CustomerValues(
+        own.users,
+        {name: {HEADLINE: ndcg(hits_of(own, lists[rows, :K]), own.relevant)} for name, lists in shown.items()},
     )
 
 
-def _slice(headline: Mapping[str, NDArray[np.float64]], chosen: NDArray[np.bool_]) -> dict[str, Any]:
-    return {"customers": int(chosen.sum())} | {name: _mean(values[chosen]) for name, values in headline.items()}
+def _headlines(models: Mapping[str, Lists], truth: Truth) -> dict[str, float]:
+    if not len(truth.users):
+        return {}
+    return {
+        name: float(ndcg(hit_matrix(truth, lists.user_idx, lists.item_idx, lists.rank, K), truth.relevant).mean())
+        for name, lists in models.items()
+    }

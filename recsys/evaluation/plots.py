@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from recsys.evaluation import words
-from recsys.evaluation.gate import METRIC, find_comparison
+from recsys.evaluation.gate import find_comparison
+from recsys.evaluation.roles import HEADLINE
 
 INK, MUTED, LINE = "#1f2937", "#6b7280", "#e5e7eb"
 ACCENT, SECOND, REST = "#0f766e", "#64748b", "#cbd5e1"
-OUTCOMES: Final = {words.BETTER: ACCENT, words.WORSE: "#b45309", words.EVEN: SECOND}
+OUTCOMES: Final = {words.BETTER: ACCENT, words.WORSE: "#b45309", words.EVEN: SECOND, words.FEW: SECOND}
 WIDTH, DPI = 7.2, 160
 MOST_FEATURES = 20
 
@@ -42,18 +43,18 @@ def write_plots(evaluation: Mapping[str, Any], folder: Path) -> tuple[Path, ...]
 
 def _drawable(figures: Mapping[str, Any]) -> Iterator[tuple[str, Callable[[Mapping[str, Any]], bytes]]]:
     yield "models", _models
-    if any(one["metric"] == METRIC for one in figures.get("comparisons", [])):
+    if any(one["metric"] == HEADLINE for one in figures.get("comparisons", [])):
         yield "differences", _differences
-    if figures.get("slices"):
+    if any(one["models"] for one in figures.get("slices", {}).values()):
         yield "slices", _slices
     if figures.get("importance"):
         yield "importance", _importance
-    if (figures.get("learning_curve") or {}).get(METRIC):
+    if (figures.get("learning_curve") or {}).get(HEADLINE):
         yield "learning_curve", _learning_curve
 
 
 def _models(figures: Mapping[str, Any]) -> bytes:
-    scores = sorted(((m[METRIC], name) for name, m in figures["models"].items()), reverse=False)
+    scores = sorted(((m.get(HEADLINE, 0.0), name) for name, m in figures["models"].items()), reverse=False)
     axes = _axes(len(scores), "NDCG@10 of each model")
     colours = [_colour(figures, name) for _, name in scores]
     values = [value for value, _ in scores]
@@ -67,7 +68,7 @@ def _models(figures: Mapping[str, Any]) -> bytes:
 def _differences(figures: Mapping[str, Any]) -> bytes:
     ranker = figures["ranker"]
     compared = [(name, find_comparison(figures, ranker, name)) for name in figures["models"] if name != ranker]
-    rows = sorted(((n, c) for n, c in compared if c), key=lambda row: -row[1]["difference"])
+    rows = sorted(((n, c) for n, c in compared if c and c["low"] is not None), key=lambda row: -row[1]["difference"])
     axes = _axes(len(rows), "New model minus each other, NDCG@10, with the interval of the same customers")
     axes.axvline(0, color=MUTED, linewidth=1)
     for place, (_, one) in enumerate(rows):
@@ -93,13 +94,13 @@ def _differences(figures: Mapping[str, Any]) -> bytes:
 
 def _slices(figures: Mapping[str, Any]) -> bytes:
     ranker, best = figures["ranker"], figures["best_single"]
-    rows = list(reversed(figures["slices"].items()))
+    rows = [(name, one) for name, one in reversed(figures["slices"].items()) if one["models"]]
     axes = _axes(len(rows), "NDCG@10 by group of customers", extra=0.35)
     for place, (_, one) in enumerate(rows):
-        ends = [one[name] for name in (best, ranker) if name in one]
+        ends = [one["models"][name] for name in (best, ranker) if name in one["models"]]
         axes.plot(ends, [place] * len(ends), color=REST, linewidth=3, zorder=1)
     for name, colour in ((best, SECOND), (ranker, ACCENT)):
-        points = [(one[name], place) for place, (_, one) in enumerate(rows) if name in one]
+        points = [(one["models"][name], place) for place, (_, one) in enumerate(rows) if name in one["models"]]
         axes.scatter(
             [x for x, _ in points],
             [y for _, y in points],
@@ -133,8 +134,8 @@ def _importance(figures: Mapping[str, Any]) -> bytes:
 def _learning_curve(figures: Mapping[str, Any]) -> bytes:
     curve = figures["learning_curve"]
     axes = _axes(7, "NDCG@10 while the ranker learned (validation part of the ranking set)")
-    axes.plot(curve["iteration"], curve[METRIC], color=ACCENT, linewidth=2)
-    last = curve["iteration"][-1], curve[METRIC][-1]
+    axes.plot(curve["iteration"], curve[HEADLINE], color=ACCENT, linewidth=2)
+    last = curve["iteration"][-1], curve[HEADLINE][-1]
     axes.annotate(words.score(last[1]), last, xytext=(6, 0), textcoords="offset points", va="center", fontsize=9)
     axes.set_xlabel("trees", color=MUTED, fontsize=9)
     axes.margins(x=0.08)

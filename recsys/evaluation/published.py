@@ -10,14 +10,18 @@ from recsys.assets import read_sql
 from recsys.compute import engine, fetch_columns
 from recsys.cuts import lay_cut
 from recsys.errors import NotFoundError
-from recsys.evaluation.metrics import hit_matrix, per_customer
-from recsys.evaluation.models import K, read_truth
+from recsys.evaluation.metrics import Truth, hit_matrix, per_customer
+from recsys.evaluation.reading import read_truth
+from recsys.evaluation.roles import HEADLINE, K
+from recsys.evaluation.values import CustomerValues, summarise
 from recsys.history import eligible_items
 from recsys.lists import Lists
 from recsys.ranking import write_truth
 from recsys.settings import Settings
 from recsys.snapshot import Snapshot
 from recsys.warehouse import Warehouse
+
+PUBLISHED = "published"
 
 
 def measure(warehouse: Warehouse, settings: Settings, later: Snapshot, placement: str) -> dict[str, Any]:
@@ -31,7 +35,8 @@ def measure(warehouse: Warehouse, settings: Settings, later: Snapshot, placement
 
     Returns:
         The publication's id and ``as_of``, the window, whether the window has ended, the customers measured,
-        every metric's mean, and NDCG without the rule that a product was bought often enough before.
+        every metric's mean with its interval, and NDCG without the rule that a product was bought often enough
+        before; figures that are undefined, since nobody was measured, are absent or None.
 
     Raises:
         NotFoundError: if nothing is live, or nothing is known after it.
@@ -64,8 +69,7 @@ def measure(warehouse: Warehouse, settings: Settings, later: Snapshot, placement
         truth = read_truth(path, repeats=repeats)
         wider = read_truth(path, repeats=repeats, eligible_only=False)
     end = as_of + timedelta(days=settings.ranker.horizon_days)
-    values = per_customer(hit_matrix(truth, lists.user_idx, lists.item_idx, lists.rank, K), truth.relevant)
-    loose = per_customer(hit_matrix(wider, lists.user_idx, lists.item_idx, lists.rank, K), wider.relevant)
+    summary, wide = (summarise([_values(one, lists)], PUBLISHED, settings) for one in (truth, wider))
     return {
         c.PUBLICATION_ID: publication_id,
         c.PLACEMENT: placement,
@@ -74,9 +78,15 @@ def measure(warehouse: Warehouse, settings: Settings, later: Snapshot, placement
         "window_to": end.isoformat(),
         "window_complete": later.as_of >= end,
         "customers": len(truth.users),
-        "metrics": {f"{name}@{K}": float(value.mean()) for name, value in values.items()},
-        "ndcg_without_rule_of_ten": float(loose["ndcg"].mean()),
+        "metrics": summary.models.get(PUBLISHED, {}),
+        "intervals": summary.intervals.get(PUBLISHED, {}),
+        "ndcg_without_rule_of_ten": wide.models.get(PUBLISHED, {}).get(HEADLINE),
     }
+
+
+def _values(truth: Truth, lists: Lists) -> CustomerValues:
+    hits = hit_matrix(truth, lists.user_idx, lists.item_idx, lists.rank, K)
+    return CustomerValues(truth.users, {PUBLISHED: per_customer(hits, truth.relevant, (K,))})
 
 
 def _as_lists(rows: dict[str, Any]) -> Lists:

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from recsys.evaluation import words
-from recsys.evaluation.gate import METRIC, find_comparison
+from recsys.evaluation.gate import find_comparison
 from recsys.evaluation.plots import plot_bytes
+from recsys.evaluation.roles import HEADLINE
 
 TEMPLATE = "report.html"
 Example = Mapping[str, Any]
@@ -105,7 +106,7 @@ def _evidence_row(figures: Mapping[str, Any], name: str, *, marked: bool) -> str
     difference = words.interval(found) if found else ""
     outcome = words.outcome(found) if found else ""
     hit_rate = words.score(scores.get("hit_rate@10"))
-    return f"| {title} | {words.score(scores[METRIC])} | {hit_rate} | {difference} | {outcome} |"
+    return f"| {title} | {words.score(scores.get(HEADLINE))} | {hit_rate} | {difference} | {outcome} |"
 
 
 def _evidence_slices(figures: Mapping[str, Any]) -> list[str]:
@@ -113,11 +114,11 @@ def _evidence_slices(figures: Mapping[str, Any]) -> list[str]:
         return []
     ranker, best = figures["ranker"], figures["best_single"]
     rows = [
-        f"| {row['name']} | {row['customers']} | {row['ranker']} | {row['best']} |"
+        f"| {row['name']} | {row['customers']} | {row['ranker']} | {row['best']} | {row['difference']} |"
         for row in (_slice_row(figures, name, one) for name, one in figures["slices"].items())
     ]
-    head = f"| customers | how many | {words.model(ranker)} | {words.model(best)} |"
-    return ["By group of customers, NDCG@10:", "", head, "|---|---|---|---|", *rows]
+    head = f"| slice | customers | {words.model(ranker)} | {words.model(best)} | difference (paired interval) |"
+    return ["By slice, NDCG@10:", "", head, "|---|---|---|---|---|", *rows]
 
 
 def _section(
@@ -156,14 +157,14 @@ def _cards(figures: Mapping[str, Any], found: Mapping[str, Any] | None) -> list[
     scores, best = figures["models"][figures["ranker"]], figures["models"][best_name]
     cards = [
         {
-            "value": words.score(scores[METRIC]),
+            "value": words.score(scores.get(HEADLINE)),
             "label": "NDCG@10 of the new model",
-            "note": f"{words.score(best[METRIC])} with the best single generator ({words.model(best_name)})",
+            "note": f"{words.score(best.get(HEADLINE))} with the best single generator ({words.model(best_name)})",
         }
     ]
     if found:
         share = f"{100 * found.get('confidence', 0.95):g} % interval"
-        note = f"{share} {words.signed(found['low'])} to {words.signed(found['high'])}: {words.outcome(found)}"
+        note = f"{share} {words.bounds(found)}: {words.outcome(found)}"
         cards.append({"value": words.signed(found["difference"]), "label": "difference between the two", "note": note})
     if "hit_rate@10" in scores:
         value = f"{100 * scores['hit_rate@10']:.0f} of 100"
@@ -181,19 +182,20 @@ def _model_row(figures: Mapping[str, Any], name: str) -> dict[str, Any]:
         "is_ranker": name == figures["ranker"],
         "values": [words.score(figures["models"][name].get(metric)) for metric in _figures_of(figures)],
         "difference": words.signed(found["difference"]) if found else "",
-        "interval": f"{words.signed(found['low'])} to {words.signed(found['high'])}" if found else "",
+        "interval": words.bounds(found) if found else "",
         "outcome": words.outcome(found) if found else "",
     }
 
 
 def _slice_row(figures: Mapping[str, Any], name: str, one: Mapping[str, Any]) -> dict[str, str]:
-    ranker, best = one.get(figures["ranker"]), one.get(figures["best_single"])
+    ranker, best = figures["ranker"], figures["best_single"]
+    found = find_comparison(one, ranker, best)
     return {
         "name": name,
         "customers": words.count(one["customers"]),
-        "ranker": words.score(ranker),
-        "best": words.score(best),
-        "difference": words.signed(ranker - best) if ranker is not None and best is not None else words.MISSING,
+        "ranker": words.score(one["models"].get(ranker)),
+        "best": words.score(one["models"].get(best)),
+        "difference": words.interval(found) if found else "too few to say" if one["is_small"] else words.MISSING,
     }
 
 
@@ -202,7 +204,7 @@ def _without_rule(figures: Mapping[str, Any]) -> list[dict[str, str]]:
     return [
         {
             "name": words.model(name),
-            "with": words.score(figures["models"].get(name, {}).get(METRIC)),
+            "with": words.score(figures["models"].get(name, {}).get(HEADLINE)),
             "without": words.score(value),
         }
         for name, value in rows
@@ -215,7 +217,7 @@ def _figures_of(figures: Mapping[str, Any]) -> list[str]:
 
 
 def _by_score(figures: Mapping[str, Any]) -> list[str]:
-    return sorted(figures["models"], key=lambda name: (-figures["models"][name][METRIC], name))
+    return sorted(figures["models"], key=lambda name: (-figures["models"][name].get(HEADLINE, 0.0), name))
 
 
 def _role(figures: Mapping[str, Any], name: str) -> str:

@@ -33,7 +33,7 @@ FIGURES: Final = {
     "coverage": ("Coverage", "Share of the range that was shown to anybody."),
 }
 MISSING: Final = "\u2013"
-BETTER, WORSE, EVEN = "better", "worse", "no clear difference"
+BETTER, WORSE, EVEN, FEW = "better", "worse", "no clear difference", "too few customers to say"
 
 
 def model(name: str) -> str:
@@ -65,13 +65,22 @@ def signed(value: float) -> str:
     return f"{value:+.4f}".replace("-", "\u2212")
 
 
+def bounds(found: Mapping[str, Any]) -> str:
+    """Return the ends of an interval."""
+    if found["low"] is None:
+        return "no interval"
+    return f"{signed(found['low'])} to {signed(found['high'])}"
+
+
 def interval(found: Mapping[str, Any]) -> str:
     """Return a difference and its interval."""
-    return f"{signed(found['difference'])} ({signed(found['low'])} to {signed(found['high'])})"
+    return f"{signed(found['difference'])} ({bounds(found)})"
 
 
 def outcome(found: Mapping[str, Any]) -> str:
     """Say what an interval shows: it lies above zero, below, or holds zero."""
+    if found["low"] is None:
+        return FEW
     if found["low"] > 0:
         return BETTER
     return WORSE if found["high"] < 0 else EVEN

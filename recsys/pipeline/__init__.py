@@ -6,11 +6,11 @@ for the same inputs gives the same output; ``reused`` says that nothing had to b
 
 from recsys.pipeline.chain import evaluate_only, run_chain
 from recsys.pipeline.deciding import apply_gate, decide, promote, register_models
+from recsys.pipeline.evaluating import evaluate_models
 from recsys.pipeline.serving import fit_state, measure_published, publish_lists, score_shard
 from recsys.pipeline.training import (
     build_features,
     build_ranking_set,
-    evaluate_models,
     generate_candidates,
     take_snapshot,
     train_rankers,

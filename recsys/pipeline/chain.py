@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from recsys.pipeline import deciding, serving, training
+from recsys.pipeline import deciding, evaluating, serving, training
 from recsys.settings import Settings
 
 Result = dict[str, Any]
@@ -44,7 +44,7 @@ def evaluate_only(
     )["ranking_set"]
     rankers = stage("ranker", training.train_rankers, ranking_set=ranking_set)["rankers"]
     evaluation = stage(
-        "evaluation", training.evaluate_models, snapshot=snapshot, ranking_set=ranking_set, rankers=rankers
+        "evaluation", evaluating.evaluate_models, snapshot=snapshot, ranking_set=ranking_set, rankers=rankers
     )
     return {
         "snapshot": snapshot,

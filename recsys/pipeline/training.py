@@ -1,7 +1,6 @@
-"""The training stages: from a snapshot to rankers and their evaluation."""
+"""The training stages: from a snapshot to rankers."""
 
-import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -17,9 +16,7 @@ from recsys.candidates import make_generator
 from recsys.candidates.base import propose_each, write_proposals
 from recsys.compute import engine
 from recsys.cuts import CutPlan, cut_name, lay_cut, lay_items, plan_cuts
-from recsys.evaluation.examples import collect_examples
-from recsys.evaluation.holdout import HOLDOUT, evaluate_placement
-from recsys.evaluation.report import write_report
+from recsys.evaluation.holdout import HOLDOUT
 from recsys.features import compute_tables
 from recsys.features.tables import ITEM_SIDE, TABLES
 from recsys.history import History, Need, read_history
@@ -118,7 +115,7 @@ def build_ranking_set(
     source = Snapshot.open(snapshot)
     plan = cuts_of(settings, source)
     tables = local_path(features)
-    proposals = {_facts(uri)["generator"]: local_path(uri) for uri in candidates}
+    proposals = {facts_of(uri)["generator"]: local_path(uri) for uri in candidates}
     generators = tuple(name for name in settings.candidates.generators if name in proposals)
     rules = {name: settings.placement(name) for name in placements}
 
@@ -165,7 +162,7 @@ def build_ranking_set(
 
 def train_rankers(settings: Settings, *, ranking_set: str) -> Result:
     """Train the evaluation twin and the release of every placement in the ranking set."""
-    facts = _facts(ranking_set)
+    facts = facts_of(ranking_set)
     source = Snapshot.open(facts["snapshot"])
     plan = cuts_of(settings, source)
     rows = local_path(ranking_set)
@@ -186,47 +183,12 @@ def train_rankers(settings: Settings, *, ranking_set: str) -> Result:
     return {"rankers": made.uri, "placements": len(facts["placements"]), "reused": made.reused}
 
 
-def evaluate_models(settings: Settings, *, snapshot: str, ranking_set: str, rankers: str) -> Result:
-    """Measure the twins, every generator and the plain fusion on the hold-out, and write the report."""
-    source = Snapshot.open(snapshot)
-    plan = cuts_of(settings, source)
-    facts = _facts(ranking_set)
-
-    def build(folder: Path) -> dict[str, Any]:
-        evaluation: dict[str, Any] = {
-            "snapshot_id": source.snapshot_id,
-            "as_of": source.as_of.isoformat(),
-            "holdout": {"from": plan.holdout.isoformat(), "to": plan.as_of.isoformat()},
-            "placements": {},
-        }
-        examples = []
-        for placement in facts["placements"]:
-            measured, lists = evaluate_placement(settings, source, placement, plan, facts, rankers, ranking_set)
-            evaluation["placements"][placement] = measured
-            examples += collect_examples(settings, source, placement, plan.holdout, lists)
-        (folder / "metrics.json").write_text(json.dumps(evaluation, indent=1), encoding="utf-8")
-        (folder / "examples.json").write_text(json.dumps(examples, indent=1), encoding="utf-8")
-        write_report(evaluation, folder / "report.html", examples=examples)
-        return {"metrics": _headlines(evaluation)}
-
-    gate = settings.gate.model_dump(mode="json")
-    name = fingerprint(local_path(rankers).name, local_path(ranking_set).name, gate, code_hash())
-    made = _store(settings).make("evaluations", name, build)
-    return {"evaluation": made.uri, "metrics": made.facts["metrics"], "reused": made.reused}
-
-
-def _headlines(evaluation: Mapping[str, Any]) -> dict[str, dict[str, float]]:
-    return {
-        placement: {model: round(values["ndcg@10"], 5) for model, values in found["models"].items()}
-        for placement, found in evaluation["placements"].items()
-    }
-
-
 def _store(settings: Settings) -> ArtifactStore:
     return ArtifactStore(settings.resolved_home)
 
 
-def _facts(uri: str) -> dict[str, Any]:
+def facts_of(uri: str) -> dict[str, Any]:
+    """Return the small facts kept with an artifact, none if it isn't finished."""
     path = local_path(uri)
     found = ArtifactStore(path.parent.parent).find(path.parent.name, path.name)
     return found.facts if isinstance(found, Artifact) else {}

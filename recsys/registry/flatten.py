@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from recsys.artifacts import fingerprint
+from recsys.evaluation.roles import HEADLINE, K
 from recsys.registry.connection import redact
 from recsys.settings import Settings
 
@@ -22,6 +23,7 @@ OF_THE_MACHINE = frozenset(
     }
 )
 MAX_VALUE = 6000
+_SHOWN = f"@{K}"
 
 
 def recipe(settings: Settings) -> dict[str, Any]:
@@ -46,7 +48,8 @@ def metrics(evaluation: Mapping[str, Any]) -> dict[str, float]:
 
     ``for_you.ranker.ndcg_10``, ``for_you.ranker_minus_popularity.ndcg_10`` with ``.low`` and
     ``.high``, ``for_you.slice.<slice>.<model>``, ``for_you.without_rule_of_ten.<model>``.
-    Figures that are not finite are left out.
+    Figures that are not finite are left out. So are other list lengths than ten, and differences of other figures
+    than NDCG: hundreds of lines that hide the few which are looked at. The evaluation JSON has them.
     """
     found: dict[str, float] = {}
     for placement, figures in evaluation["placements"].items():
@@ -75,12 +78,18 @@ def metric_name(name: str) -> str:
 
 
 def _of_placement(figures: Mapping[str, Any]) -> dict[str, Any]:
-    named: dict[str, Any] = dict(figures["models"])
+    named: dict[str, Any] = {
+        model: {name: value for name, value in own.items() if "@" not in name or name.endswith(_SHOWN)}
+        for model, own in figures["models"].items()
+    }
     for comparison in figures.get("comparisons", []):
-        difference = f"{comparison['a']}_minus_{comparison['b']}.{comparison['metric']}"
-        named[difference] = comparison["difference"]
-        named[f"{difference}.low"], named[f"{difference}.high"] = comparison["low"], comparison["high"]
-    named["slice"] = figures.get("slices", {})
+        if comparison["metric"] == HEADLINE:
+            difference = f"{comparison['a']}_minus_{comparison['b']}.{comparison['metric']}"
+            named[difference] = comparison["difference"]
+            named[f"{difference}.low"], named[f"{difference}.high"] = comparison["low"], comparison["high"]
+    named["slice"] = {
+        name: {"customers": one["customers"], **one["models"]} for name, one in figures.get("slices", {}).items()
+    }
     named["without_rule_of_ten"] = figures.get("without_rule_of_ten", {})
     return named
 

@@ -83,7 +83,8 @@ def test_every_model_stands_beside_the_new_one_with_its_interval(page: Page) -> 
 
 def test_groups_of_customers_and_rare_products_are_shown(page: Page) -> None:
     # 0.6 times 0.42 and 0.405
-    assert page.row("few purchases") == "few purchases | 490 | 0.252 | 0.243 | +0.0090"
+    assert page.row("light customers") == "light customers | 490 | 0.252 | 0.243 | +0.0090 (+0.0010 to +0.0170)"
+    assert page.row("new customers") == "new customers | 7 | \u2013 | \u2013 | too few to say"
     assert any(row[:3] == ["New model (ranker)", "0.420", "0.378"] for row in page.rows)
 
 
@@ -164,6 +165,6 @@ def test_the_evidence_is_markdown_with_intervals_slices_and_the_link() -> None:
     assert "Gate: **passed**. All rules hold" in text
     assert "| Bought before (best single generator) | 0.405 | 0.203 | +0.0150 (+0.0110 to +0.0190) | better |" in text
     assert "| **New model (ranker)** | 0.420 | 0.210 |  |  |" in text
-    assert "| few purchases | 490 | 0.252 | 0.243 |" in text
+    assert "| light customers | 490 | 0.252 | 0.243 | +0.0090 (+0.0010 to +0.0170) |" in text
     assert text.endswith("[The whole report](#/experiments/1/runs/2/artifacts/report.html)")
     assert text.index("New model (ranker)") < text.index("Bought before") < text.index("Best sellers")

@@ -19,7 +19,7 @@ def test_metrics_have_a_name_per_placement_and_model() -> None:
     assert found["for_you.ranker_minus_popularity.ndcg_10"] == pytest.approx(0.265)
     assert found["for_you.ranker_minus_popularity.ndcg_10.high"] == pytest.approx(0.275)
     assert found["for_you.without_rule_of_ten.ranker"] == pytest.approx(0.378)
-    assert found["for_you.slice.many_purchases.customers"] == 490
+    assert found["for_you.slice.heavy_customers.customers"] == 490
 
 
 def test_what_is_not_a_number_is_left_out() -> None:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from recsys.evaluation.roles import role_of
+
 MODELS = ("popularity", "repurchase", "item_cf", "ranker")
 
 
@@ -35,12 +37,14 @@ def placement(
         "ranker": "ranker",
         "best_single": best,
         "baselines": ["popularity"],
-        "comparisons": [
-            comparison("ranker", name, ranker - score, half_width) for name, score in scores.items() if name != "ranker"
-        ],
+        "roles": {name: role_of(name) for name in scores},
+        "intervals": {name: {"ndcg@10": [score - half_width, score + half_width]} for name, score in scores.items()},
+        "comparisons": _comparisons(scores, half_width),
         "slices": {
-            "few purchases": {"customers": customers // 4, **{n: s * 0.6 for n, s in scores.items()}},
-            "many purchases": {"customers": customers // 4, **{n: s * 1.3 for n, s in scores.items()}},
+            "light customers": _slice(scores, 0.6, customers // 4, half_width),
+            "heavy customers": _slice(scores, 1.3, customers // 4, half_width),
+            "tail products": _slice(scores, 0.4, customers // 8, half_width, kind="products"),
+            "new customers": {"kind": "customers", "customers": 7, "is_small": True, "models": {}, "comparisons": []},
         },
         "without_rule_of_ten": {name: score * 0.9 for name, score in scores.items()},
         "importance": [
@@ -49,6 +53,28 @@ def placement(
         ],
         "learning_curve": {"iteration": [1, 50, 100], "ndcg@10": [ranker * 0.8, ranker * 0.95, ranker]},
     }
+
+
+def _slice(
+    scores: dict[str, float], factor: float, customers: int, half_width: float, kind: str = "customers"
+) -> dict[str, Any]:
+    """Return a slice's figures: those of all, times a factor, with an interval twice as wide."""
+    own = {name: score * factor for name, score in scores.items()}
+    return {
+        "kind": kind,
+        "customers": customers,
+        "is_small": False,
+        "models": own,
+        "comparisons": _comparisons(own, 2 * half_width),
+    }
+
+
+def _comparisons(scores: dict[str, float], half_width: float) -> list[dict[str, Any]]:
+    return [
+        comparison("ranker", name, scores["ranker"] - score, half_width)
+        for name, score in scores.items()
+        if name != "ranker"
+    ]
 
 
 def comparison(a: str, b: str, difference: float, half_width: float) -> dict[str, Any]:
