@@ -74,7 +74,11 @@ def split_entities(engine: duckdb.DuckDBPyConnection) -> None:
 
 
 def split_events(
-    engine: duckdb.DuckDBPyConnection, *, latest_allowed: datetime, max_user_events: int
+    engine: duckdb.DuckDBPyConnection,
+    *,
+    latest_allowed: datetime,
+    max_user_events: int,
+    rating_range: tuple[float, float],
 ) -> dict[str, int]:
     """Make ``valid_events`` and ``rejected_events`` from ``extracted_events``.
 
@@ -86,6 +90,8 @@ def split_events(
         {
             "latest_allowed": latest_allowed,
             "max_user_events": max_user_events,
+            "rating_min": rating_range[0],
+            "rating_max": rating_range[1],
             "event_types": list(c.EVENT_TYPES),
         },
     )

@@ -19,7 +19,7 @@ Need = Literal["lines", "catalogue", "ratings"]
 
 @dataclass(frozen=True)
 class Groups:
-    """What kind of customer each is: (n,) codes into ``names``, ascending; the empty name is unknown."""
+    """What kind of customer each is: (n,) codes into ``names``, ascending."""
 
     codes: NDArray[np.int32]
     names: tuple[str, ...]
@@ -38,13 +38,15 @@ class Lines:
     Attributes:
         user_idx: (e,) customers; -1 for the purchases of guests.
         column: (e,) columns of the history.
-        weight: (e,) of the event's type.
+        is_purchase: (e,) whether the event is one.
+        weight: (e,) of the event's type, above zero.
         age: (e,) days before the cut.
         basket: (e,) dense number of what was turned to together, ascending within a customer.
     """
 
     user_idx: NDArray[np.int32]
     column: NDArray[np.int32]
+    is_purchase: NDArray[np.bool_]
     weight: NDArray[np.float32]
     age: NDArray[np.float32]
     basket: NDArray[np.int32]
@@ -72,8 +74,8 @@ class History:
         recency: (n, m) 1 for what the customer last turned to, 2 for the moment before; sparsity of ``interest``.
         seen: (n, m) 1 where the customer had any event with the product.
         popularity: (m,) customers who bought each product in the recent days.
-        segments: of the customers.
-        markets: where each customer buys most.
+        segments: of the customers; ``unknown`` where the shop gives none.
+        markets: where each customer buys most; empty where no purchase tells.
         lines: single events, for generators that need them.
         catalogue: the products' texts, for generators that need them.
         ratings: (n, m) newest rating, explicit zeros included, for generators that need them.
@@ -224,6 +226,7 @@ def _read_lines(
     return Lines(
         user_idx=rows["user_idx"][kept].astype(np.int32),
         column=column,
+        is_purchase=rows["is_purchase"][kept].astype(bool),
         weight=rows["weight"][kept].astype(np.float32),
         age=rows["age"][kept].astype(np.float32),
         basket=rows["basket"][kept].astype(np.int32),

@@ -22,6 +22,7 @@ from recsys.errors import SettingsError
 
 GENERATORS = ("popularity", "repurchase", "item_cf", "user_cf", "als")  # all there are, in the order of their reports
 DEFAULT_GENERATORS = ("popularity", "repurchase", "item_cf", "user_cf", "als")
+UNBOUNDED = 1e300  # both engines know it, unlike infinity
 Similarity = Literal["cosine", "pearson"]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 
@@ -168,6 +169,8 @@ class Settings(BaseSettings):
         ge=100,
         description="events of one customer above which all of them are quarantined as a bot's",
     )
+    rating_min: float | None = Field(None, description="ratings below it are quarantined; no bound if absent")
+    rating_max: float | None = Field(None, description="ratings above it are quarantined; no bound if absent")
     candidates: CandidateSettings = CandidateSettings()
     ranker: RankerSettings = RankerSettings()
     placements: dict[Name, PlacementSettings] = Field(default_factory=_default_placements)
@@ -202,6 +205,12 @@ class Settings(BaseSettings):
     def database_url(self) -> str:
         """The warehouse's SQLAlchemy URL, the embedded DuckDB file if none is set."""
         return self.warehouse_url or f"duckdb:///{self.resolved_home / 'warehouse.duckdb'}"
+
+    @property
+    def rating_range(self) -> tuple[float, float]:
+        """The lowest and the highest rating that can be true."""
+        low = -UNBOUNDED if self.rating_min is None else self.rating_min
+        return low, UNBOUNDED if self.rating_max is None else self.rating_max
 
     @property
     def mlflow_uri(self) -> str:

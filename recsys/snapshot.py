@@ -142,6 +142,8 @@ def resolve_as_of(warehouse: Warehouse, settings: Settings, as_of: str, now: dat
         {
             "latest_allowed": latest_allowed,
             "max_user_events": settings.max_user_events,
+            "rating_min": settings.rating_range[0],
+            "rating_max": settings.rating_range[1],
         },
     )[0]
     if not found["all_rows"] or found["newest_at"] is None:
@@ -226,7 +228,10 @@ def _build(
         write_parquet(connection, read_sql("snapshot", f"{table}.sql"), path)
         connection.from_parquet(str(path)).create_view(f"snapshot_{table}")
     rejected = contracts.split_events(
-        connection, latest_allowed=latest_allowed, max_user_events=settings.max_user_events
+        connection,
+        latest_allowed=latest_allowed,
+        max_user_events=settings.max_user_events,
+        rating_range=settings.rating_range,
     )
     events = folder / "events"
     events.mkdir()

@@ -16,7 +16,12 @@ AT = datetime(2024, 5, 1)
 ALLOWED = datetime(2025, 1, 1)
 
 
-def rules(*events: Event, most: int = 100, users: tuple[str, ...] = ("ann",)) -> list[str | None]:
+def rules(
+    *events: Event,
+    most: int = 100,
+    users: tuple[str, ...] = ("ann",),
+    ratings: tuple[float, float] = (-1e300, 1e300),
+) -> list[str | None]:
     """Return the rule that each event breaks, in their order."""
     rows = [{**event.row(n), "known_at": event.at} for n, event in enumerate(events)]
     with duckdb.connect() as engine:
@@ -25,7 +30,7 @@ def rules(*events: Event, most: int = 100, users: tuple[str, ...] = ("ann",)) ->
         engine.register("extracted_items", pa.table({"item_id": ["milk", "milk", None], "title": ["b", "a", "c"]}))
         contracts.split_entities(engine)
         assert engine.execute("select item_id, title from valid_items").fetchall() == [("milk", "a")]
-        counts = contracts.split_events(engine, latest_allowed=ALLOWED, max_user_events=most)
+        counts = contracts.split_events(engine, latest_allowed=ALLOWED, max_user_events=most, rating_range=ratings)
         found = dict(engine.execute("select event_id, rule from checked_events").fetchall())
         [(valid,)] = engine.execute("select count(*) from valid_events").fetchall()
         kept = contracts.rejected_rows(engine, "run", NOW)
@@ -70,6 +75,15 @@ def test_a_customer_with_too_many_events_is_rejected_whole(count: int, is_bot: b
     told = rules(*events, *others, most=5, users=("ann", "bob"))
     assert set(told[:count]) == {"customer has more events than a person can make" if is_bot else None}
     assert set(told[count:]) == {None}, "guests are no one customer"
+
+
+@pytest.mark.parametrize("kind", ["rating", "review"])
+def test_ratings_out_of_the_shops_range_are_rejected(kind: str) -> None:
+    values = (0, 1, 5, 5.5, None)
+    events = [Event("ann", "milk", AT, kind=kind, value=value) for value in values]
+    wrong = "rating is out of range"
+    assert rules(*events, ratings=(1, 5)) == [wrong, None, None, wrong, None]
+    assert rules(Event("ann", "milk", AT, value=9), ratings=(1, 5)) == [None], "a purchase may cost more"
 
 
 @pytest.mark.parametrize("table", contracts.REQUIRED)

@@ -39,7 +39,7 @@ ITEMS = ("bread", "milk", "soap")
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return quick_settings(tmp_path)
+    return quick_settings(tmp_path, rating_min=1, rating_max=5)
 
 
 def some_events() -> list[Event]:
@@ -334,6 +334,7 @@ REJECTED = {
     "event_type is not one of the known types": Event("bob", "milk", NEWEST + DAY, kind="stare", name="bad"),
     "user_id is not in users": Event("nobody", "milk", NEWEST + DAY, name="bad"),
     "quantity is not a positive number": Event("bob", "milk", NEWEST + DAY, quantity=0, name="bad"),
+    "rating is out of range": Event("bob", "milk", NEWEST + DAY, kind="rating", value=6, name="bad"),
     "value is not a number": Event("bob", "milk", NEWEST + DAY, value=float("nan"), name="bad"),
 }
 
@@ -357,6 +358,17 @@ def test_a_bad_row_goes_to_quarantine_once_with_its_rule(settings: Settings, rul
     with open_warehouse(settings, purpose="test") as warehouse:
         [row] = warehouse.query("select seen_at from shop.quarantine")
     assert row["seen_at"] == NOW, "when it was seen first"
+
+
+def test_a_rating_without_a_value_is_not_a_rating_of_zero(settings: Settings) -> None:
+    shop(
+        settings,
+        Event("bob", "milk", FIRST + DAY, kind="rating", value=None, name="empty"),
+        Event("bob", "milk", FIRST + DAY, kind="view", value=None, name="view"),
+    )
+    snapshot = taken(settings)
+    assert event(snapshot, "empty")["value"] is None
+    assert event(snapshot, "view")["value"] == 0
 
 
 def test_an_id_that_stands_twice_counts_once(settings: Settings) -> None:

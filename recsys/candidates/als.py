@@ -5,9 +5,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 from threadpoolctl import threadpool_limits
 
-from recsys.candidates.base import Scores, State
-from recsys.candidates.item_cf import tastes
-from recsys.history import History, Need
+from recsys.candidates.base import Generator, Scores, State, tastes
+from recsys.history import History
 from recsys.settings import Settings
 
 
@@ -21,7 +20,7 @@ def confidence(history: History, alpha: float) -> sparse.csr_matrix:
 START = 0.1  # standard deviation of the factors that the first iteration begins with
 
 
-class ALS:
+class ALS(Generator):
     """Scores a product by the product of its factors with the customer's.
 
     The customer's factors are solved from their own history against the products' factors when they are
@@ -29,8 +28,6 @@ class ALS:
     """
 
     name = "als"
-    needs: tuple[Need, ...] = ()
-    keyed_by_customer = False
 
     def fit(self, history: History, settings: Settings) -> None:
         """Learn the products' factors. One BLAS thread: more of them would change the last digits."""

@@ -1,8 +1,8 @@
 """The one interface of candidate generators, and the top-k that all share.
 
 A generator is fitted on the history of all customers at a cut and then proposes products to blocks of
-customers. To add one: write a file with a class that has ``name``, ``fit`` and ``scores``, and add it to
-``recsys.candidates.GENERATORS``.
+customers. To add one: write a file with a subclass of :class:`Generator`, and add it to
+``recsys.candidates.GENERATORS`` and its name to ``recsys.settings.GENERATORS``.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,19 +23,27 @@ from recsys.settings import Settings
 Scores: TypeAlias = sparse.csr_array | NDArray[np.float32]
 State: TypeAlias = dict[str, sparse.csr_array | NDArray[np.generic]]
 BLOCK = 256  # customers scored at once: memory is bounded by block x products
+BECAUSE = "{because}"
+FITS = "Fits what you usually buy."
 
 
 class Generator(Protocol):
     """Proposes products to customers.
 
-    ``keyed_by_customer`` says whether the fitted state holds rows of customers; such a state is kept with a
-    publication's state and never in a registered model. ``needs`` names the costly parts of a history that
-    ``fit`` reads; when customers are scored they are not there.
+    Attributes:
+        name: in settings, features and reports.
+        needs: the costly parts of a history that ``fit`` reads; when customers are scored they are not there.
+        keyed_by_customer: whether the fitted state holds rows of customers; such a state is kept with a
+            publication's state and never in a registered model.
+        sentence: what customers are told about a product that this generator carries. It may speak of
+            ``{because}``, the title of what ``because`` names (where that is nothing, they are told that the
+            product fits what they usually buy), and of ``{recent_buyers}`` in ``{recent_days}``.
     """
 
     name: str
-    needs: tuple[Need, ...]
-    keyed_by_customer: bool
+    needs: tuple[Need, ...] = ()
+    keyed_by_customer: bool = False
+    sentence: str = FITS
 
     def fit(self, history: History, settings: Settings) -> None:
         """Learn from all customers' history at a cut."""
@@ -56,6 +64,26 @@ class Generator(Protocol):
 
     def restore(self, state: State, settings: Settings) -> None:
         """Take back what ``state`` returned."""
+
+    def because(self, history: History, users: NDArray[np.int32], columns: NDArray[np.integer]) -> NDArray[np.int32]:
+        """Say which of their purchases speak most for products.
+
+        Args:
+            history: holds the customers' rows.
+            users: (r,) rows of the history.
+            columns: (r,) proposed products.
+
+        Returns:
+            (r,) columns of products that the customers bought, -1 where none can be named.
+        """
+        return np.full(len(users), -1, np.int32)
+
+
+def tastes(weights: sparse.csr_array) -> sparse.csr_array:
+    """Return log(1 + weight) of rows of a history: the tenth purchase of a product says less than the first."""
+    result = weights.copy()
+    result.data = np.log1p(result.data)
+    return result
 
 
 @dataclass(frozen=True)

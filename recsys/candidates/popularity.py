@@ -3,17 +3,16 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys.candidates.base import Scores, State
-from recsys.history import History, Need
+from recsys.candidates.base import Generator, Scores, State
+from recsys.history import History
 from recsys.settings import Settings
 
 
-class Popularity:
+class Popularity(Generator):
     """Proposes the products with the most buyers in the recent days, the same to everyone."""
 
     name = "popularity"
-    needs: tuple[Need, ...] = ()
-    keyed_by_customer = False
+    sentence = "Popular now: {recent_buyers} customers bought this in the last {recent_days}."
 
     def fit(self, history: History, settings: Settings) -> None:
         """Keep the recent counts."""

@@ -3,17 +3,15 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys.candidates.base import Scores, State
-from recsys.history import History, Need
+from recsys.candidates.base import Generator, Scores, State
+from recsys.history import History
 from recsys.settings import Settings
 
 
-class Repurchase:
+class Repurchase(Generator):
     """Proposes what the customer bought before, each purchase with time decay."""
 
     name = "repurchase"
-    needs: tuple[Need, ...] = ()
-    keyed_by_customer = False
 
     def fit(self, history: History, settings: Settings) -> None:
         """Learn nothing: the customer's own history is all it needs."""

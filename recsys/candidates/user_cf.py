@@ -4,19 +4,18 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from recsys.candidates.base import Scores, State
-from recsys.candidates.item_cf import tastes
+from recsys.candidates.base import Generator, Scores, State, tastes
 from recsys.candidates.similarity import cosine_neighbours, pearson_neighbours
-from recsys.history import History, Need
+from recsys.history import History
 from recsys.settings import Settings
 
 
-class UserCF:
+class UserCF(Generator):
     """Scores a product by the tastes of the customer's nearest others: sum over v of sim(u, v) taste(v, i)."""
 
     name = "user_cf"
-    needs: tuple[Need, ...] = ()
     keyed_by_customer = True
+    sentence = "Bought by customers whose taste is most like yours."
 
     def fit(self, history: History, settings: Settings) -> None:
         """Find each customer's neighbours, by cosine or Pearson over products."""

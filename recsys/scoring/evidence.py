@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from recsys import columns as c
 from recsys.candidates import Generator
-from recsys.candidates.item_cf import ItemCF, tastes
+from recsys.candidates.base import FITS
 from recsys.history import History
 from recsys.settings import Settings
 
@@ -21,6 +21,7 @@ RANKED = pa.schema(
         (c.SCORE, pa.float64()),
         (c.SOURCE, pa.string()),
         ("carrier", pa.string()),
+        ("sentence", pa.string()),
         ("pair_lines", pa.int32()),
         ("because_idx", pa.int32()),
         ("recent_buyers", pa.int32()),
@@ -63,6 +64,7 @@ def add_evidence(
     carrier = np.where(lines > 0, OWN, np.asarray(names)[others.argmin(axis=1)])
     column = np.searchsorted(history.items, items)
     because = _because(users, column, carrier, history, generators)
+    sentences = {generator.name: generator.sentence for generator in generators}
     return pa.table(
         [
             pa.array(users, pa.int32()),
@@ -71,6 +73,7 @@ def add_evidence(
             pa.array(scores, pa.float64()),
             pa.array([",".join(n for n, p in zip(names, row, strict=True) if p) for row in proposed]),
             pa.array(carrier.tolist(), pa.string()),
+            pa.array([sentences.get(name, FITS) for name in carrier.tolist()], pa.string()),
             pa.array(lines, pa.int32()),
             pa.array(because, pa.int32(), mask=because < 0),
             pa.array(history.popularity[column].astype(np.int32), pa.int32()),
@@ -86,18 +89,10 @@ def _because(
     history: History,
     generators: Sequence[Generator],
 ) -> NDArray[np.int32]:
-    """Return the item_idx of the customer's product that adds most to an item-based score, -1 elsewhere."""
+    """Return the item_idx of the customer's product that speaks most for each row's, -1 where none does."""
     found = np.full(len(users), -1, np.int32)
-    item_cf = next((g for g in generators if isinstance(g, ItemCF)), None)
-    if item_cf is None:
-        return found
-    towards = item_cf.towards
-    own = tastes(history.interest)
-    for row in np.flatnonzero(carrier == ItemCF.name):
-        liked = slice(own.indptr[users[row]], own.indptr[users[row] + 1])
-        near = slice(towards.indptr[column[row]], towards.indptr[column[row] + 1])
-        shared, at_own, at_near = np.intersect1d(own.indices[liked], towards.indices[near], return_indices=True)
-        if len(shared):
-            adds = own.data[liked][at_own] * towards.data[near][at_near]
-            found[row] = history.items[shared[adds.argmax()]]
+    for generator in generators:
+        rows = np.flatnonzero(carrier == generator.name)
+        own = generator.because(history, users[rows], column[rows])
+        found[rows[own >= 0]] = history.items[own[own >= 0]]
     return found

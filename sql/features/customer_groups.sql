@@ -1,4 +1,5 @@
--- One row per customer: the segment, and the market of most purchase lines before the cut ('' where there is none).
+-- One row per customer: the segment, and the market of most purchase lines that were not taken back before the cut
+-- (of equal ones: the first by name; '' where there is none).
 with markets as (
     select
         events.user_idx,
@@ -11,6 +12,7 @@ with markets as (
         and events.market is not null
         and events.occurred_at < cuts.cut_at
         and events.known_at < cuts.cut_at
+        and (events.undone_at is null or events.undone_at >= cuts.cut_at)
     group by events.user_idx, events.market
     qualify row_number() over (partition by events.user_idx order by lines desc, events.market) = 1
 )

@@ -1,6 +1,6 @@
--- One row per event of the types in $event_types that was known before the cut, guests' purchases included (user_idx -1),
--- in the order of customer, time and product. basket: dense number of what was turned to together, ascending within
--- a customer; age: days before the cut.
+-- One row per event of the types in $event_types with a weight above 0 that was known before the cut, guests' purchases
+-- included (user_idx -1), in the order of customer, time and product. basket: dense number of what was turned to
+-- together, ascending within a customer; age: days before the cut. Purchases that were taken back don't count.
 with known as (
     select
         events.user_idx,
@@ -51,15 +51,17 @@ together as (
         ) as basket_at
     from known
     inner join weighted on known.event_type = weighted.event_type
+    where weighted.weight > 0
 )
 
 select
     user_idx,
     item_idx,
+    event_type = 'purchase' as is_purchase,
     cast(weight as float) as weight,
     cast(epoch(cut_at - occurred_at) / 86400.0 as float) as age,
     cast(dense_rank() over (
         order by user_idx, basket_at, coalesce(basket_id, occurred_at::varchar)
     ) - 1 as integer) as basket
 from together
-order by user_idx, occurred_at, item_idx, event_type
+order by user_idx, occurred_at, item_idx, event_type, basket

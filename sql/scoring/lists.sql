@@ -1,6 +1,6 @@
 -- One row per customer and rank: the published row, with a reason that its evidence supports.
--- ranked holds user_idx, item_idx, rank, score, source, carrier (the generator that the reason speaks of),
--- pair_lines, because_idx (the customer's product that the neighbourhood points from), recent_buyers.
+-- ranked holds user_idx, item_idx, rank, score, source, carrier (the generator that the reason speaks of), sentence (what
+-- it says), pair_lines, because_idx (the customer's product that speaks most for the row), recent_buyers.
 -- The date of the last purchase comes from the purchases, since a feature's days are rounded to the ranker's floats.
 with last_purchases as (
     select
@@ -25,13 +25,16 @@ select
         when ranked.carrier = 'repurchase'
             then 'You bought this ' || ranked.pair_lines || ' times, last on '
             || strftime(last_purchases.last_at, '%-d %B %Y') || '.'
-        when ranked.carrier = 'item_cf' and because.title is not null
-            then 'Often bought by customers who, like you, bought ' || because.title || '.'
-        when ranked.carrier = 'user_cf' then 'Bought by customers whose taste is most like yours.'
-        when ranked.carrier = 'popularity'
-            then 'Popular now: ' || ranked.recent_buyers || ' customers bought this in the last '
-            || $recent_days || ' days.'
-        else 'Fits what you usually buy.'
+        when because.title is null and contains(ranked.sentence, '{because}') then 'Fits what you usually buy.'
+        else replace(
+            replace(
+                replace(ranked.sentence, '{recent_buyers}', ranked.recent_buyers::varchar),
+                '{recent_days}',
+                $recent_days || ' days'
+            ),
+            '{because}',
+            coalesce(because.title, '')
+        )
     end as reason
 from ranked
 inner join users on ranked.user_idx = users.user_idx

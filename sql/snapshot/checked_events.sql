@@ -21,6 +21,10 @@ select
         when events.event_type in ('purchase', 'return') and not (events.quantity > 0 and isfinite(events.quantity))
             then 'quantity is not a positive number'
         when events.value is not null and not isfinite(events.value) then 'value is not a number'
+        when
+            events.event_type in ('rating', 'review')
+            and (events.value < $rating_min or events.value > $rating_max)
+            then 'rating is out of range'
         when bots.user_id is not null then 'customer has more events than a person can make'
         when row_number() over (
             partition by events.event_id order by events.occurred_at, events.user_id, events.item_id

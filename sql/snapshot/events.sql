@@ -78,7 +78,11 @@ select
     part.known_at,
     returned.undone_at,
     cast(coalesce(part.quantity, 1) as decimal(18, 3)) as quantity,
-    cast(coalesce(part.value, 0) as decimal(18, 4)) as value,
+    -- A rating without a value is no rating of zero.
+    cast(
+        case when part.event_type in ('rating', 'review') then part.value else coalesce(part.value, 0) end
+        as decimal(18, 4)
+    ) as value,
     part.basket_id,
     part.market
 from part

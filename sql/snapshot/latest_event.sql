@@ -27,6 +27,11 @@ plausible as (
             or (events.quantity > 0 and events.quantity < 1e300)
         )
         and (events.value is null or (events.value > -1e300 and events.value < 1e300))
+        and (
+            events.event_type not in ('rating', 'review')
+            or events.value is null
+            or (events.value >= :rating_min and events.value <= :rating_max)
+        )
         and bots.user_id is null
 ),
 

@@ -51,6 +51,7 @@ class Event:
     value: float | None = 2.0
     basket: str | None = None
     name: str | None = None
+    market: str | None = "store 1"
 
     def row(self, number: int) -> dict[str, Any]:
         return {
@@ -64,7 +65,7 @@ class Event:
             "quantity": self.quantity,
             "value": self.value,
             "basket_id": self.basket or f"{self.user} {self.at:%Y-%m-%d %H:%M}",
-            "market": "store 1",
+            "market": self.market,
         }
 
 

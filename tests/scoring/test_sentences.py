@@ -1,0 +1,47 @@
+"""The sentence of the generator that carries a row, filled with what the row's evidence holds."""
+
+import duckdb
+import pytest
+
+from recsys.assets import read_sql
+from recsys.candidates import GENERATORS, make_generator
+
+TABLES = """
+    create table users as select 0 as user_idx, 'ann' as user_id, 7 as bucket;
+    create table items as
+    select * from (values (0, 'a', 'Rye {recent_days}'), (1, 'b', 'Milk')) as titles(item_idx, item_id, title);
+    create table purchases as select 0 as user_idx, 1 as item_idx, timestamp '2024-05-03 08:00' as occurred_at;
+"""
+
+
+def told(carrier: str, sentence: str, because: int | None, lines: int = 0) -> str:
+    """Return the reason of a row of ann's and Milk."""
+    with duckdb.connect() as connection:
+        connection.execute(TABLES)
+        connection.execute(
+            "create table ranked as select 0 as user_idx, 1 as item_idx, 1 as rank, 0.5 as score, 'x' as source, "
+            "$carrier as carrier, $sentence as sentence, $lines as pair_lines, $because::integer as because_idx, "
+            "1234 as recent_buyers",
+            {"carrier": carrier, "sentence": sentence, "lines": lines, "because": because},
+        )
+        [row] = connection.execute(read_sql("scoring", "lists.sql"), {"recent_days": 28}).fetchall()
+    return str(row[-1])
+
+
+def test_sentences_by_hand() -> None:
+    assert told("any", "Goes with {because}.", 0) == "Goes with Rye {recent_days}."
+    assert told("any", "Goes with {because}.", None) == "Fits what you usually buy."
+    assert told("any", "Just good.", None) == "Just good."
+    assert told("any", "Bought by {recent_buyers} in {recent_days}.", None) == "Bought by 1234 in 28 days."
+    assert told("repurchase", "any", None, 1) == "You bought this on 3 May 2024."
+    assert told("repurchase", "any", None, 3) == "You bought this 3 times, last on 3 May 2024."
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+def test_every_generator_has_a_whole_sentence(name: str) -> None:
+    sentence = make_generator(name).sentence
+    for because in (0, None):
+        reason = told(name, sentence, because, lines=2)
+        assert reason[0].isupper()
+        assert reason.endswith(".")
+        assert "{because}" not in reason
