@@ -116,3 +116,14 @@ class ArtifactStore:
                 raise
             return found
         return Artifact(folder.as_uri(), False, json.loads(text))
+
+
+def facts_of(uri: str) -> dict[str, Any]:
+    """Return the facts kept with a finished artifact; none if it isn't one.
+
+    Raises:
+        NotFoundError: if nothing is there.
+    """
+    path = local_path(uri)
+    found = ArtifactStore(path.parent.parent).find(path.parent.name, path.name)
+    return found.facts if isinstance(found, Artifact) else {}

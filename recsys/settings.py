@@ -5,11 +5,12 @@ A variable beats the file, the file beats the default. Nested settings join with
 """
 
 import os
+from collections.abc import Mapping
 from math import isfinite
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -24,7 +25,19 @@ GENERATORS = ("popularity", "repurchase", "item_cf", "user_cf", "als")  # all th
 DEFAULT_GENERATORS = ("popularity", "repurchase", "item_cf", "user_cf", "als")
 UNBOUNDED = 1e300  # both engines know it, unlike infinity
 Similarity = Literal["cosine", "pearson"]
+Fusion = Literal["rrf", "scores", "rules", "union"]
+Objective = Literal["lambdarank", "rank_xendcg", "binary"]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+
+
+def _known_generator(name: str) -> str:
+    if name not in GENERATORS:
+        raise ValueError(f"unknown generator {name!r}; choose from {', '.join(GENERATORS)}")
+    return name
+
+
+Generator = Annotated[str, AfterValidator(_known_generator)]
+Generators = tuple[Generator, ...]
 
 
 class _Section(BaseModel):
@@ -75,13 +88,12 @@ class CandidateSettings(_Section):
         return names
 
 
-class RankerSettings(_Section):
-    """LightGBM's LambdaRank and the ranking set it learns from."""
+class LearnerSettings(_Section):
+    """How the ranker learns; a placement may have its own."""
 
-    cuts: int = Field(4, ge=1, le=24, description="training cuts, one horizon apart")
-    horizon_days: int = Field(28, ge=1, description="days after a cut in which a purchase counts as relevant")
-    max_customers: int = Field(20_000, ge=10, description="customers sampled for the ranking set, a cut")
     negatives: int = Field(40, ge=1, description="candidates not bought that are kept of a customer and cut")
+    objective: Objective = Field("lambdarank", description="LightGBM's; binary learns each row by itself")
+    truncation: int = Field(20, ge=1, description="first places whose order LambdaRank cares about")
     trees: int = Field(200, ge=1)
     leaves: int = Field(15, ge=2)
     learning_rate: float = Field(0.07, gt=0, le=1)
@@ -91,13 +103,75 @@ class RankerSettings(_Section):
     bagging_fraction: float = Field(0.8, gt=0, le=1)
 
 
+class RankerSettings(LearnerSettings):
+    """The LightGBM ranker, and the ranking set that the rankers of all placements learn from."""
+
+    cuts: int = Field(4, ge=1, le=24, description="training cuts, one horizon apart")
+    horizon_days: int = Field(28, ge=1, description="days after a cut in which a purchase counts as relevant")
+    max_customers: int = Field(20_000, ge=10, description="customers sampled for the ranking set, a cut")
+
+
+class FusionRule(_Section):
+    """Whose turn it is in rule-based fusion, and how many products a turn gives."""
+
+    order: Generators = Field(("repurchase",), description="whose turns come first; the others' follow")
+    quotas: dict[Generator, Annotated[int, Field(ge=0)]] = Field(
+        default_factory=dict, description="products of a generator's turn; an equal share of `fused` if absent"
+    )
+
+
+class FusionSwitch(FusionRule):
+    """The rule for some customers: those for whom every condition that is set holds."""
+
+    segments: tuple[str, ...] = Field((), description="customers of these segments")
+    max_purchases: int | None = Field(None, ge=0, description="customers with at most so many purchase lines before")
+
+    @model_validator(mode="after")
+    def _conditional(self) -> "FusionSwitch":
+        if not self.segments and self.max_purchases is None:
+            raise ValueError("a switch needs a condition: segments, max_purchases or both")
+        return self
+
+
+class FusionRules(FusionRule):
+    """Rule-based fusion: one rule for everybody, and switches of which the first that fits replaces it."""
+
+    switches: tuple[FusionSwitch, ...] = ()
+
+
 class PlacementSettings(_Section):
     """A place in the shop: what may be shown there, and the model that ranks it."""
 
     repeats: bool = Field(True, description="may show items the customer already had an event with")
     fused: int = Field(200, ge=10, le=2000, description="candidates left after fusion, for the ranker")
-    weights: dict[str, float] = Field(default_factory=dict, description="fusion weight of a generator; 1 if absent")
+    fusion: Fusion = Field("rrf", description="reciprocal ranks, normalised scores, rules, or union by best rank")
+    weights: dict[Generator, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(
+        default_factory=dict, description="fusion weight of a generator; 1 if absent"
+    )
+    learn_weights: bool = Field(
+        False, description="learn the fusion weights on the training cuts, beginning with `weights`"
+    )
+    normalise: Literal["minmax", "z"] = Field("minmax", description="how fusion by scores makes them comparable")
+    rules: FusionRules = FusionRules()
+    ranker: dict[str, int | float | str] = Field(
+        default_factory=dict, description="what this placement's ranker has other than the section ranker says"
+    )
     model: Name | None = Field(None, description="registered model; <namespace>_<placement> if absent")
+
+    def with_weights(self, weights: Mapping[str, float] | None) -> "PlacementSettings":
+        """Return the settings with other fusion weights, the same if None."""
+        return self if weights is None else self.model_copy(update={"weights": dict(weights)})
+
+    @field_validator("ranker")
+    @classmethod
+    def _learnable(cls, given: dict[str, object]) -> dict[str, object]:
+        return LearnerSettings.model_validate(given).model_dump(include=set(given))
+
+    @model_validator(mode="after")
+    def _has_weights(self) -> "PlacementSettings":
+        if self.learn_weights and self.fusion == "rules":
+            raise ValueError("fusion by rules has no weights to learn: set learn_weights to false")
+        return self
 
 
 class GateSettings(_Section):
@@ -134,6 +208,19 @@ class PublicationSettings(_Section):
     min_item_purchases: int = Field(10, ge=0, description="purchases before an item is recommended")
     min_coverage: float = Field(0.9, ge=0, le=1, description="share of eligible customers with a list, for the audit")
     keep: int = Field(3, ge=2, description="superseded publications kept for a rollback, a placement")
+
+
+def _merged(default: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    merged = {**default, **given}
+    for name, value in default.items():
+        if isinstance(value, dict) and isinstance(given.get(name), dict):
+            merged[name] = _merged(value, given[name])
+    return merged
+
+
+def _is_off(given: object) -> bool:
+    """Tell whether a placement is taken out: ``discover = false``."""
+    return given is False or str(given).lower() == "false"
 
 
 def _default_placements() -> dict[str, PlacementSettings]:
@@ -185,6 +272,16 @@ class Settings(BaseSettings):
             raise ValueError("must be a folder of this machine; object stores can't be used yet")
         return home
 
+    @field_validator("placements", mode="before")
+    @classmethod
+    def _completed(cls, given: object) -> object:
+        """Let what names one setting of a placement leave its others, and the other placements, as they are."""
+        if not isinstance(given, dict) or not all(isinstance(one, dict) or _is_off(one) for one in given.values()):
+            return given
+        defaults = {name: one.model_dump(exclude_unset=True) for name, one in _default_placements().items()}
+        completed = {name: _merged(defaults.get(name, {}), one) for name, one in given.items() if isinstance(one, dict)}
+        return {name: one for name, one in (defaults | completed).items() if not _is_off(given.get(name))}
+
     @classmethod
     def settings_customise_sources(  # noqa: D102
         cls,
@@ -233,6 +330,10 @@ class Settings(BaseSettings):
             known = ", ".join(sorted(self.placements))
             raise SettingsError(f"There is no placement {name!r}; the settings have: {known}.")
         return self.placements[name]
+
+    def ranker_of(self, placement: str) -> RankerSettings:
+        """Return how a placement's ranker learns: the section ``ranker``, and what the placement has of its own."""
+        return self.ranker.model_copy(update=self.placement(placement).ranker)
 
     def model_name(self, placement: str) -> str:
         """Return the registered model that ranks a placement."""

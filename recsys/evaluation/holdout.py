@@ -7,13 +7,15 @@ from typing import Any
 import numpy as np
 
 from recsys.artifacts import local_path
-from recsys.cuts import CutPlan, cut_name
+from recsys.cuts import CutPlan
+from recsys.evaluation.fusions import fused_lists
 from recsys.evaluation.metrics import Truth, hit_matrix, ndcg
 from recsys.evaluation.models import Compared, compare_models
 from recsys.evaluation.reading import HoldOut
 from recsys.evaluation.roles import FUSED, RANKER, K
 from recsys.lists import Lists
 from recsys.ranking import Ranker, RankingSet
+from recsys.ranking.ingredients import Ingredients
 from recsys.settings import Settings
 
 CURVE_POINTS = 10
@@ -43,28 +45,27 @@ def evaluate_placement(
     Returns:
         The figures of the placement with its customers' values, and the twin's lists.
     """
-    repeats = settings.placement(placement).repeats
-    at = cut_name(plan.holdout)
     k = max(*settings.evaluation.ks, K)
     twin = Ranker.load(local_path(rankers) / placement / "twin")
     rows = RankingSet.read([local_path(ranking_set) / placement / f"{HOLDOUT}.parquet"])
-    fused_rank = rows.features[:, rows.names.index("fused_rank")]
     lists = Lists.ranked(rows.user_idx, rows.item_idx, twin.scores(rows.features, settings.thread_count), k)
-    models = {RANKER: lists, FUSED: Lists.ranked(rows.user_idx, rows.item_idx, -fused_rank, k)}
-    variant = "repeats" if repeats else "novel"
-    for name in facts["generators"]:
-        proposed = Lists.read(local_path(facts["candidates"][name]) / at / f"{variant}.parquet", k)
+    made_of, rules = Ingredients.of(facts), settings.placement(placement)
+    learned = facts["weights"].get(placement)
+    models = {RANKER: lists, **fused_lists(settings, made_of, plan.holdout, rules, learned, k)}
+    for name, path in made_of.files(plan.holdout, rules).items():
+        proposed = Lists.read(path, k)
         if len(proposed.rank):
             models[name] = proposed
-    ground = holdout.ground(repeats=repeats)
+    ground = holdout.ground(repeats=rules.repeats)
     compared = compare_models(
         models,
         ground,
         holdout.slices,
         settings,
         customers=holdout.customers,
-        wider_truth=holdout.wider_truth(repeats=repeats),
+        wider_truth=holdout.wider_truth(repeats=rules.repeats),
     )
+    compared.figures["fusion"] = {"in_use": f"{FUSED}_{rules.fusion}", "learned_weights": learned}
     compared.figures["importance"] = twin.importance()[:30]
     compared.figures["learning_curve"] = _learning_curve(twin, rows, ground.truth, settings.thread_count)
     return compared, lists

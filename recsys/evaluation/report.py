@@ -223,6 +223,8 @@ def _by_score(figures: Mapping[str, Any]) -> list[str]:
 def _role(figures: Mapping[str, Any], name: str) -> str:
     if name == figures["best_single"]:
         return " (best single generator)"
+    if name == figures.get("fusion", {}).get("in_use"):
+        return " (fusion in use)"
     return " (baseline)" if name in figures["baselines"] else ""
 
 

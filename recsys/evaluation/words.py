@@ -7,8 +7,10 @@ from typing import Any, Final
 MODELS: Final = {
     "ranker": "New model (ranker)",
     "champion": "Model now live",
-    "fused": "Generators fused",
-    "fusion": "Generators fused",
+    "fused_rrf": "Generators fused by rank",
+    "fused_scores": "Generators fused by score",
+    "fused_rules": "Generators fused by rules",
+    "fused_union": "Generators in turns",
     "popularity": "Best sellers",
     "popularity_all": "Best sellers of all time",
     "repurchase": "Bought before",

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from recsys import columns as c
 from recsys import ledger, registry
-from recsys.artifacts import local_path
+from recsys.artifacts import facts_of, local_path
 from recsys.errors import ConflictError, RegistryError, SettingsError
 from recsys.evaluation.gate import AUTO, PASSED, judge
 from recsys.evaluation.plots import plot_bytes
@@ -37,7 +37,7 @@ def register_models(settings: Settings, *, snapshot: str, rankers: str, evaluati
     report, versions = logged.artifact_link(REPORT), []
     for placement in found["placements"]:
         with tempfile.TemporaryDirectory() as name:
-            bundle = _bundle(settings, source, local_path(rankers), placement, Path(name))
+            bundle = _bundle(settings, source, rankers, placement, Path(name))
             version = registry.register_version(
                 settings,
                 registry.Registration(
@@ -82,14 +82,14 @@ def _record(
     )
 
 
-def _bundle(settings: Settings, source: Snapshot, rankers: Path, placement: str, work: Path) -> Path:
+def _bundle(settings: Settings, source: Snapshot, rankers: str, placement: str, work: Path) -> Path:
     """Lay out a model's plain files: recipe, ranker and the item side of the state at training."""
-    recipe = Recipe.of(settings, placement)
+    recipe = Recipe.of(settings, placement, facts_of(rankers)["weights"].get(placement))
     state = FittedState(fit(recipe.apply(settings), source, recipe.state_key).path)
     bundle = work / "bundle"
     bundle.mkdir()
     recipe.save(bundle)
-    shutil.copy2(rankers / placement / "release" / MODEL_FILE, bundle / MODEL_FILE)
+    shutil.copy2(local_path(rankers) / placement / "release" / MODEL_FILE, bundle / MODEL_FILE)
     state.copy_item_side(bundle / "state")
     return bundle
 

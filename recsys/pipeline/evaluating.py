@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from recsys.artifacts import ArtifactStore, fingerprint, local_path
+from recsys.artifacts import ArtifactStore, facts_of, fingerprint, local_path
 from recsys.assets import code_hash
 from recsys.cuts import cut_name
 from recsys.evaluation.examples import collect_examples
@@ -13,7 +13,7 @@ from recsys.evaluation.holdout import evaluate_placement
 from recsys.evaluation.reading import read_holdout
 from recsys.evaluation.report import write_report
 from recsys.evaluation.roles import HEADLINE
-from recsys.pipeline.training import cuts_of, facts_of
+from recsys.pipeline.training import cuts_of
 from recsys.settings import Settings
 from recsys.snapshot import Snapshot
 

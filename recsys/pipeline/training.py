@@ -1,6 +1,6 @@
 """The training stages: from a snapshot to rankers."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -10,24 +10,25 @@ import duckdb
 import numpy as np
 
 from recsys import snapshot as snapshots
-from recsys.artifacts import Artifact, ArtifactStore, fingerprint, local_path
+from recsys.artifacts import ArtifactStore, facts_of, fingerprint, local_path
 from recsys.assets import code_hash
 from recsys.candidates import make_generator
 from recsys.candidates.base import propose_each, write_proposals
 from recsys.compute import engine
-from recsys.cuts import CutPlan, cut_name, lay_cut, lay_items, plan_cuts
+from recsys.cuts import CutPlan, cut_name, lay_cut, plan_cuts
 from recsys.evaluation.holdout import HOLDOUT
 from recsys.features import compute_tables
 from recsys.features.tables import ITEM_SIDE, TABLES
+from recsys.fusion.learning import learn_weights
 from recsys.history import History, Need, read_history
 from recsys.ranking import RankingSet, train_ranker, write_ranking_rows, write_truth
+from recsys.ranking.ingredients import TRUTH, VARIANTS, Ingredients
 from recsys.ranking.ranker import save_importance
-from recsys.ranking.ranking_set import attach_features, sample_customers
-from recsys.settings import Settings
+from recsys.ranking.ranking_set import sample_customers
+from recsys.settings import PlacementSettings, Settings
 from recsys.snapshot import Snapshot
 
 Result = dict[str, Any]
-VARIANTS = {True: "repeats", False: "novel"}
 
 
 def take_snapshot(settings: Settings, *, as_of: str, now: datetime) -> Result:
@@ -63,7 +64,7 @@ def build_features(settings: Settings, *, snapshot: str) -> Result:
                 compute_tables(connection, at, ITEM_SIDE)
                 lay_cut(connection, cut, customers)
                 compute_tables(connection, at, tuple(name for name in TABLES if name not in ITEM_SIDE))
-                write_truth(connection, settings, history.items, at / "truth.parquet")
+                write_truth(connection, settings, history.items, at / TRUTH)
                 np.save(at / "eligible.npy", history.items)
         return {"cuts": len(plan.all)}
 
@@ -109,55 +110,86 @@ def generate_candidates(settings: Settings, *, snapshot: str, generator: str) ->
 
 
 def build_ranking_set(
-    settings: Settings, *, snapshot: str, features: str, candidates: list[str], placements: list[str]
+    settings: Settings,
+    *,
+    snapshot: str,
+    features: str,
+    candidates: list[str],
+    placements: list[str],
+    whole_cuts: int = 1,
 ) -> Result:
-    """Fuse the candidates, join features and labels: the rows that rankers learn from and are measured on."""
+    """Fuse the candidates, join features and labels: the rows that rankers learn from and are measured on.
+
+    Every candidate is kept of the newest ``whole_cuts`` cuts, the hold-out first (the file ``holdout``, others
+    ``whole-<cut>``): there rankers are measured. Fusion weights are learned on the cuts before all of these.
+    """
     source = Snapshot.open(snapshot)
     plan = cuts_of(settings, source)
-    tables = local_path(features)
     proposals = {facts_of(uri)["generator"]: local_path(uri) for uri in candidates}
     generators = tuple(name for name in settings.candidates.generators if name in proposals)
+    made_of = Ingredients(source, local_path(features), proposals, generators)
     rules = {name: settings.placement(name) for name in placements}
+    whole = (plan.holdout, *reversed(plan.twin))[:whole_cuts]
 
     def build(folder: Path) -> dict[str, Any]:
-        rows = 0
-        for cut in plan.all:
-            at = tables / cut_name(cut)
-            with engine(settings) as connection:
-                source.attach(connection)
-                lay_items(connection, cut)
-                attach_features(connection, dict.fromkeys(TABLES, at))
-                connection.from_parquet(str(at / "truth.parquet")).create_view("truth")
-                for placement, rule in rules.items():
-                    (folder / placement).mkdir(exist_ok=True)
-                    variant = f"{VARIANTS[rule.repeats]}.parquet"
-                    files = {name: path / cut_name(cut) / variant for name, path in proposals.items()}
-                    purposes: dict[str, int | None] = {cut_name(cut): settings.ranker.negatives}
-                    if cut == plan.holdout:
-                        purposes[HOLDOUT] = None
-                    for purpose, negatives in purposes.items():
-                        rows += write_ranking_rows(
-                            connection,
-                            rule,
-                            files,
-                            generators,
-                            folder / placement / f"{purpose}.parquet",
-                            negatives=negatives,
-                            seed=settings.seed,
-                        )
+        weights = _learn_weights(settings, made_of, rules, [cut for cut in plan.twin if cut not in whole])
+        in_force = {name: rule.with_weights(weights.get(name)) for name, rule in rules.items()}
+        files = [(cut, cut_name(cut), False) for cut in plan.all]
+        files += [(cut, HOLDOUT if cut == plan.holdout else f"whole-{cut_name(cut)}", True) for cut in whole]
         return {
-            "rows": rows,
+            "rows": sum(_write_rows(settings, made_of, in_force, folder, *file) for file in files),
             "snapshot": snapshot,
             "features": features,
             "candidates": {name: path.as_uri() for name, path in proposals.items()},
             "placements": placements,
             "generators": generators,
+            "weights": weights,
         }
 
-    described = {name: rule.model_dump(mode="json") for name, rule in rules.items()}
-    name = _name(source, features, sorted(candidates), described, settings.ranker.negatives, settings)
+    described = {name: rule.model_dump(mode="json", exclude={"ranker"}) for name, rule in rules.items()}
+    negatives = {name: settings.ranker_of(name).negatives for name in placements}
+    name = _name(source, features, sorted(candidates), described, negatives, whole_cuts, settings)
     made = _store(settings).make("ranking_sets", name, build)
     return {"ranking_set": made.uri, "rows": made.facts["rows"], "reused": made.reused}
+
+
+def _learn_weights(
+    settings: Settings, made_of: Ingredients, rules: Mapping[str, PlacementSettings], cuts: Sequence[datetime]
+) -> dict[str, dict[str, float]]:
+    """Learn the fusion weights of the placements that want it, on cuts that are not measured."""
+    learned = {}
+    for placement, rule in rules.items():
+        if rule.learn_weights:
+            lessons = [made_of.lesson(cut, rule) for cut in cuts]
+            with engine(settings) as connection:
+                learned[placement] = learn_weights(connection, lessons, made_of.generators, rule, settings.seed)
+    return learned
+
+
+def _write_rows(
+    settings: Settings,
+    made_of: Ingredients,
+    rules: Mapping[str, PlacementSettings],
+    folder: Path,
+    cut: datetime,
+    name: str,
+    whole: bool,
+) -> int:
+    """Write one cut's rows of every placement: all of them, or a draw of those that were not bought."""
+    rows = 0
+    with made_of.laid(settings, cut) as connection:
+        for placement, rule in rules.items():
+            (folder / placement).mkdir(exist_ok=True)
+            rows += write_ranking_rows(
+                connection,
+                rule,
+                made_of.files(cut, rule),
+                made_of.generators,
+                folder / placement / f"{name}.parquet",
+                negatives=None if whole else settings.ranker_of(placement).negatives,
+                seed=settings.seed,
+            )
+    return rows
 
 
 def train_rankers(settings: Settings, *, ranking_set: str) -> Result:
@@ -171,27 +203,21 @@ def train_rankers(settings: Settings, *, ranking_set: str) -> Result:
         for placement in facts["placements"]:
             for kind, cuts in (("twin", plan.twin), ("release", plan.release)):
                 files = [rows / placement / f"{cut_name(cut)}.parquet" for cut in cuts]
-                learned = train_ranker(RankingSet.read(files), settings)
+                learned = train_ranker(RankingSet.read(files), settings, settings.ranker_of(placement))
                 target = folder / placement / kind
                 target.mkdir(parents=True)
                 learned.save(target)
                 save_importance(learned, target / "importance.json")
-        return {"ranking_set": ranking_set, "placements": facts["placements"]}
+        return {"ranking_set": ranking_set, "placements": facts["placements"], "weights": facts["weights"]}
 
-    name = fingerprint(rows.name, settings.ranker.model_dump(mode="json"), settings.seed, code_hash())
+    learners = {name: settings.ranker_of(name).model_dump(mode="json") for name in facts["placements"]}
+    name = fingerprint(rows.name, learners, settings.seed, code_hash())
     made = _store(settings).make("rankers", name, build)
     return {"rankers": made.uri, "placements": len(facts["placements"]), "reused": made.reused}
 
 
 def _store(settings: Settings) -> ArtifactStore:
     return ArtifactStore(settings.resolved_home)
-
-
-def facts_of(uri: str) -> dict[str, Any]:
-    """Return the small facts kept with an artifact, none if it isn't finished."""
-    path = local_path(uri)
-    found = ArtifactStore(path.parent.parent).find(path.parent.name, path.name)
-    return found.facts if isinstance(found, Artifact) else {}
 
 
 def _name(source: Snapshot, *parts: object) -> str:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from recsys.errors import ContractError
 from recsys.ranking.ranking_set import RankingSet
-from recsys.settings import Settings
+from recsys.settings import LearnerSettings, Settings
 
 MODEL_FILE = "ranker.txt"
 
@@ -47,8 +47,13 @@ class Ranker:
         return cls(booster, tuple(booster.feature_name()))
 
 
-def train_ranker(rows: RankingSet, settings: Settings) -> Ranker:
-    """Train LambdaRank on a ranking set; the same rows give the same model for any number of threads.
+def train_ranker(rows: RankingSet, settings: Settings, learner: LearnerSettings | None = None) -> Ranker:
+    """Train a ranker on a ranking set; the same rows give the same model for any number of threads.
+
+    Args:
+        rows: what to learn from.
+        settings: give the seed and the threads.
+        learner: how to learn; the settings' section ``ranker`` if None.
 
     Raises:
         ContractError: if no candidate was bought, so there is nothing to learn.
@@ -58,10 +63,10 @@ def train_ranker(rows: RankingSet, settings: Settings) -> Ranker:
             "No candidate was bought within the horizon at any training cut: there is nothing to learn from. "
             "Load more history, or set RECSYS_RANKER__HORIZON_DAYS higher."
         )
-    chosen = settings.ranker
+    chosen = learner or settings.ranker
     parameters = {
-        "objective": "lambdarank",
-        "lambdarank_truncation_level": 20,
+        "objective": chosen.objective,
+        "lambdarank_truncation_level": chosen.truncation,
         "num_leaves": chosen.leaves,
         "learning_rate": chosen.learning_rate,
         "min_data_in_leaf": min(chosen.min_rows_in_leaf, max(1, len(rows.labels) // 50)),

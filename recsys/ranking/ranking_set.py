@@ -129,7 +129,7 @@ def write_ranking_rows(
             none of theirs teach a ranker nothing and are then left out. All rows if None.
         seed: of the draw.
     """
-    fuse(connection, proposals, generators, placement.weights, placement.fused)
+    fuse(connection, proposals, generators, placement)
     connection.execute("create or replace temp table bought as select user_idx, item_idx from truth where is_eligible")
     if negatives is not None:
         connection.execute(read_sql("features", "draw_negatives.sql"), {"negatives": negatives, "seed": seed})

@@ -1,6 +1,7 @@
 """A recipe: the settings that a model version was trained with and is scored with for as long as it serves."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,12 +26,12 @@ class Recipe:
     features: str
 
     @classmethod
-    def of(cls, settings: Settings, placement: str) -> "Recipe":
-        """Take the recipe from the settings in force."""
+    def of(cls, settings: Settings, placement: str, weights: Mapping[str, float] | None = None) -> "Recipe":
+        """Take the recipe from the settings in force, with the fusion weights that a training learned, if it did."""
         return cls(
             placement=placement,
             candidates=settings.candidates,
-            rules=settings.placement(placement),
+            rules=settings.placement(placement).with_weights(weights),
             min_item_purchases=settings.publication.min_item_purchases,
             seed=settings.seed,
             features=features_hash(),

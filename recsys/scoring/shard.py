@@ -138,7 +138,7 @@ def _score_chunk(
         )
         for generator in generators
     }
-    fuse(connection, proposals, settings.candidates.generators, rules.weights, rules.fused)
+    fuse(connection, proposals, settings.candidates.generators, rules)
     table = connection.sql(assemble(settings.candidates.generators)).to_arrow_table()
     names = scorer.ranker.names
     features = np.column_stack([table[name].to_numpy() for name in names]).astype(np.float32, copy=False)
