@@ -73,6 +73,10 @@ class History:
         interest: (n, m) events of every type that counts, weighted by type, with time decay.
         recency: (n, m) 1 for what the customer last turned to, 2 for the moment before; sparsity of ``interest``.
         seen: (n, m) 1 where the customer had any event with the product.
+        first_days: (n, m) days since the customer first bought the product; sparsity of ``purchases``.
+        last_days: (n, m) days since the customer last bought it; the same sparsity.
+        recent: (n, m) purchase lines of the recent days (``popularity_days``).
+        earlier: (n, m) purchase lines of as many days before those.
         popularity: (m,) customers who bought each product in the recent days.
         segments: of the customers; ``unknown`` where the shop gives none.
         markets: where each customer buys most; empty where no purchase tells.
@@ -88,6 +92,10 @@ class History:
     interest: sparse.csr_array
     recency: sparse.csr_array
     seen: sparse.csr_array
+    first_days: sparse.csr_array
+    last_days: sparse.csr_array
+    recent: sparse.csr_array
+    earlier: sparse.csr_array
     popularity: NDArray[np.float64]
     segments: Groups
     markets: Groups
@@ -163,9 +171,9 @@ def build_history(
     users = rows["user_idx"][kept]
     shape = (user_count, len(items))
 
-    def matrix(name: str) -> sparse.csr_array:
+    def matrix(name: str, where: str | None = None) -> sparse.csr_array:
         values = rows[name][kept].astype(np.float32)
-        there = values > 0
+        there = rows[where or name][kept] > 0
         return sparse.csr_array((values[there], (users[there], column[there])), shape=shape)
 
     groups = _read_groups(connection, user_count)
@@ -173,10 +181,14 @@ def build_history(
         cut_at=cut_at,
         items=items,
         purchases=matrix("purchases"),
-        weights=matrix("weight"),
+        weights=matrix("weight", where="purchases"),
         interest=matrix("interest"),
         recency=matrix("recency"),
         seen=sparse.csr_array((np.ones(len(users), np.float32), (users, column)), shape=shape),
+        first_days=matrix("first_days", where="purchases"),
+        last_days=matrix("last_days", where="purchases"),
+        recent=matrix("recent"),
+        earlier=matrix("earlier"),
         popularity=popularity,
         segments=groups["segment"],
         markets=groups["market"],
@@ -204,7 +216,11 @@ def _read_interactions(connection: duckdb.DuckDBPyConnection, settings: Settings
     return fetch_columns(
         connection,
         read_sql("features", "interactions.sql"),
-        {"half_life": settings.candidates.half_life_days, **_event_weights(settings)},
+        {
+            "half_life": settings.candidates.half_life_days,
+            "recent_days": settings.candidates.popularity_days,
+            **_event_weights(settings),
+        },
     )
 
 

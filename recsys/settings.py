@@ -21,7 +21,19 @@ from pydantic_settings import (
 from recsys.columns import EVENT_TYPES
 from recsys.errors import SettingsError
 
-GENERATORS = ("popularity", "repurchase", "item_cf", "user_cf", "als")  # all there are, in the order of their reports
+GENERATORS = (  # all there are, in the order of their reports
+    "popularity",
+    "popularity_all",
+    "popularity_trending",
+    "popularity_segment",
+    "popularity_market",
+    "popularity_category",
+    "repurchase",
+    "due",
+    "item_cf",
+    "user_cf",
+    "als",
+)
 DEFAULT_GENERATORS = ("popularity", "repurchase", "item_cf", "user_cf", "als")
 UNBOUNDED = 1e300  # both engines know it, unlike infinity
 Similarity = Literal["cosine", "pearson"]
@@ -50,6 +62,9 @@ class CandidateSettings(_Section):
     generators: tuple[str, ...] = DEFAULT_GENERATORS
     per_generator: int = Field(120, ge=10, le=2000, description="items a generator proposes to a customer")
     popularity_days: int = Field(28, ge=1, description="days before the cut that popularity counts")
+    group_prior: float = Field(
+        100.0, gt=0, description="customers like everyone that are added to a segment or market before it is believed"
+    )
     event_weights: dict[str, float] = Field(
         default_factory=lambda: {
             "purchase": 1.0,
@@ -62,6 +77,9 @@ class CandidateSettings(_Section):
         description="what an event of a type says about a taste, a purchase being 1; absent types say nothing",
     )
     half_life_days: float = Field(120.0, gt=0, description="purchases lose half their weight in so many days")
+    due_days: float = Field(28.0, gt=0, description="days ahead within which a product may become due")
+    due_prior: float = Field(0.3, ge=0, description="purchases that a product bought again and again is given ahead")
+    due_patience: float = Field(5.0, gt=0, description="intervals after which a product is half given up")
     similarity: Similarity = Field("cosine", description="item-based and user-based collaborative filtering")
     item_neighbours: int = Field(200, ge=1, description="neighbours kept of an item")
     user_neighbours: int = Field(50, ge=1, description="neighbours kept of a customer")

@@ -94,6 +94,11 @@ EXPECTED = {
     # ann turned to C 3 days ago, to A 9 and to B 10 days ago; bob to C 5 and to B 15 days ago
     "recency": {"ann": (2, 3, 1, 0), "bob": (0, 2, 1, 0)},
     "seen": {"ann": (1, 1, 1, 1), "bob": (1, 1, 1, 0)},
+    "first_days": {"ann": (30, 10, 0, 0), "bob": (0, 60, 0, 0)},
+    "last_days": {"ann": (10, 10, 0, 0), "bob": (0, 15, 0, 0)},
+    # the last 28 days, and the 28 before: 60 days ago is neither
+    "recent": {"ann": (1, 1, 0, 0), "bob": (0, 1, 0, 0)},
+    "earlier": {"ann": (1, 0, 0, 0), "bob": (0, 0, 0, 0)},
 }
 
 
@@ -105,6 +110,26 @@ def test_matrices_by_hand(known: tuple[History, dict[str, int]], name: str) -> N
     assert found[rows["cem"]].tolist() == [0, 0, 0, 0]
     for user, expected in EXPECTED[name].items():
         assert found[rows[user]] == pytest.approx(np.array(expected), rel=1e-6), user
+
+
+def test_windows_end_where_they_say(tmp_path: Path) -> None:
+    moment = timedelta(microseconds=1)
+    events = [
+        Event("ann", "A", ago(28)),
+        Event("ann", "B", ago(28) - moment),
+        Event("ann", "C", ago(56)),
+        Event("ann", "D", ago(56) - moment),
+    ]
+    history, rows = read(tmp_path, events)
+    assert history.recent.toarray()[rows["ann"]].tolist() == [1, 0, 0, 0]
+    assert history.earlier.toarray()[rows["ann"]].tolist() == [0, 1, 1, 0]
+
+
+def test_matrices_of_purchases_agree_where_old_ones_weigh_nothing(tmp_path: Path) -> None:
+    history, rows = read(tmp_path, [Event("ann", "A", CUT - days(60 * HALF_LIFE)), Event("ann", "B", ago(1))])
+    for name in ("purchases", "weights", "first_days", "last_days"):
+        found = getattr(history, name)[[rows["ann"]]]
+        assert found.indices.tolist() == [0, 1], name
 
 
 def test_what_happened_at_one_moment_is_equally_recent(tmp_path: Path) -> None:

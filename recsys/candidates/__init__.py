@@ -4,14 +4,30 @@ from collections.abc import Iterable
 
 from recsys.candidates.als import ALS
 from recsys.candidates.base import Generator, Proposals, propose
+from recsys.candidates.due import Due
 from recsys.candidates.item_cf import ItemCF
-from recsys.candidates.popularity import Popularity
+from recsys.candidates.popularity import Popularity, PopularityAll, PopularityTrending
+from recsys.candidates.popularity_category import PopularityCategory
+from recsys.candidates.popularity_groups import PopularityMarket, PopularitySegment
 from recsys.candidates.repurchase import Repurchase
 from recsys.candidates.user_cf import UserCF
 from recsys.errors import SettingsError
 from recsys.history import Need
 
-GENERATORS: dict[str, type[Generator]] = {cls.name: cls for cls in (Popularity, Repurchase, ItemCF, UserCF, ALS)}
+_ALL: tuple[type[Generator], ...] = (
+    Popularity,
+    PopularityAll,
+    PopularityTrending,
+    PopularitySegment,
+    PopularityMarket,
+    PopularityCategory,
+    Repurchase,
+    Due,
+    ItemCF,
+    UserCF,
+    ALS,
+)
+GENERATORS: dict[str, type[Generator]] = {cls.name: cls for cls in _ALL}
 
 
 def make_generator(name: str) -> Generator:

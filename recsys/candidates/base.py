@@ -78,6 +78,19 @@ class Generator(Protocol):
         """
         return np.full(len(users), -1, np.int32)
 
+    def sentences(self, history: History, users: NDArray[np.int32], columns: NDArray[np.integer]) -> list[str]:
+        """Say what customers are told about products, where that differs from row to row.
+
+        Args:
+            history: holds the customers' rows.
+            users: (r,) rows of the history.
+            columns: (r,) proposed products.
+
+        Returns:
+            (r,) sentences, which may speak of what ``sentence`` may.
+        """
+        return [self.sentence] * len(users)
+
 
 def tastes(weights: sparse.csr_array) -> sparse.csr_array:
     """Return log(1 + weight) of rows of a history: the tenth purchase of a product says less than the first."""

@@ -13,6 +13,8 @@ from recsys.history import History
 from recsys.settings import Settings
 
 OWN = "repurchase"
+DUE = "due"
+RHYTHM = 3  # purchases from which on a customer can be told how often they buy a product
 RANKED = pa.schema(
     [
         (c.USER_IDX, pa.int32()),
@@ -39,8 +41,8 @@ def add_evidence(
 ) -> pa.Table:
     """Return ranked rows with what a reason may claim.
 
-    A product that the customer bought is carried by that; any other by the generator that ranked it highest
-    (in the settings' order where two did).
+    A product that the customer bought is carried by that, or by its rhythm if it is due; any other by the generator
+    that ranked it highest (in the settings' order where two did).
 
     Args:
         rows: (r,) the rows' features.
@@ -58,13 +60,13 @@ def add_evidence(
     ranks = np.column_stack([rows[f"{name}_rank"].to_numpy() for name in names])
     proposed = ~np.isnan(ranks)
     others = np.where(proposed, ranks, np.inf)
-    if OWN in names:
-        others[:, names.index(OWN)] = np.inf
+    others[:, [name in (OWN, DUE) for name in names]] = np.inf
     lines = np.nan_to_num(rows["pair_lines"].to_numpy()).astype(np.int32)
     carrier = np.where(lines > 0, OWN, np.asarray(names)[others.argmin(axis=1)])
+    if DUE in names:
+        carrier[(lines >= RHYTHM) & proposed[:, names.index(DUE)]] = DUE
     column = np.searchsorted(history.items, items)
-    because = _because(users, column, carrier, history, generators)
-    sentences = {generator.name: generator.sentence for generator in generators}
+    because, sentences = _say(users, column, carrier, history, generators)
     return pa.table(
         [
             pa.array(users, pa.int32()),
@@ -73,7 +75,7 @@ def add_evidence(
             pa.array(scores, pa.float64()),
             pa.array([",".join(n for n, p in zip(names, row, strict=True) if p) for row in proposed]),
             pa.array(carrier.tolist(), pa.string()),
-            pa.array([sentences.get(name, FITS) for name in carrier.tolist()], pa.string()),
+            pa.array(sentences, pa.string()),
             pa.array(lines, pa.int32()),
             pa.array(because, pa.int32(), mask=because < 0),
             pa.array(history.popularity[column].astype(np.int32), pa.int32()),
@@ -82,17 +84,20 @@ def add_evidence(
     )
 
 
-def _because(
+def _say(
     users: NDArray[np.int32],
     column: NDArray[np.intp],
     carrier: NDArray[np.str_],
     history: History,
     generators: Sequence[Generator],
-) -> NDArray[np.int32]:
-    """Return the item_idx of the customer's product that speaks most for each row's, -1 where none does."""
-    found = np.full(len(users), -1, np.int32)
+) -> tuple[NDArray[np.int32], list[str]]:
+    """Return the item_idx of the customer's product that speaks most for each row's, -1 where none does, and what
+    customers are told.
+    """
+    because, sentences = np.full(len(users), -1, np.int32), np.full(len(users), FITS, object)
     for generator in generators:
         rows = np.flatnonzero(carrier == generator.name)
         own = generator.because(history, users[rows], column[rows])
-        found[rows[own >= 0]] = history.items[own[own >= 0]]
-    return found
+        because[rows[own >= 0]] = history.items[own[own >= 0]]
+        sentences[rows] = generator.sentences(history, users[rows], column[rows])
+    return because, sentences.tolist()

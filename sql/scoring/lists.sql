@@ -6,7 +6,8 @@ with last_purchases as (
     select
         purchases.user_idx,
         purchases.item_idx,
-        max(purchases.occurred_at) as last_at
+        max(purchases.occurred_at) as last_at,
+        round(epoch(max(purchases.occurred_at) - min(purchases.occurred_at)) / 86400 / nullif(count(*) - 1, 0)) as every
     from purchases
     inner join ranked on purchases.user_idx = ranked.user_idx and purchases.item_idx = ranked.item_idx
     group by purchases.user_idx, purchases.item_idx
@@ -20,9 +21,13 @@ select
     ranked.score,
     ranked.source,
     case
+        when ranked.carrier = 'due' and last_purchases.every > 1
+            then 'You bought this ' || ranked.pair_lines || ' times, about every '
+            || cast(last_purchases.every as integer) || ' days, last on '
+            || strftime(last_purchases.last_at, '%-d %B %Y') || '.'
         when ranked.carrier = 'repurchase' and ranked.pair_lines = 1
             then 'You bought this on ' || strftime(last_purchases.last_at, '%-d %B %Y') || '.'
-        when ranked.carrier = 'repurchase'
+        when ranked.carrier in ('repurchase', 'due')
             then 'You bought this ' || ranked.pair_lines || ' times, last on '
             || strftime(last_purchases.last_at, '%-d %B %Y') || '.'
         when because.title is null and contains(ranked.sentence, '{because}') then 'Fits what you usually buy.'

@@ -106,7 +106,7 @@ def test_a_customer_without_history_breaks_nothing(name: str) -> None:
     counts = planted()
     counts[5] = 0
     lists = proposals(name, history_of(counts))
-    if name != "popularity" and name != "als":
+    if not name.startswith("popularity") and name != "als":
         assert lists[5] == []
 
 
@@ -168,5 +168,5 @@ def test_als_does_not_depend_on_customers_without_history() -> None:
 
 
 def test_an_unknown_generator_is_named() -> None:
-    with pytest.raises(SettingsError, match=r"'magic'.*popularity, repurchase"):
+    with pytest.raises(SettingsError, match=r"'magic'.*popularity, .*repurchase"):
         make_generator("magic")

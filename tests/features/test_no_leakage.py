@@ -12,7 +12,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from recsys.artifacts import local_path
-from recsys.candidates import GENERATORS, make_generator, propose
+from recsys.candidates import GENERATORS, make_generator, needs_of, propose
 from recsys.compute import engine
 from recsys.cuts import lay_cut
 from recsys.features import TABLES, compute_tables
@@ -222,7 +222,7 @@ def known_at(settings: Settings, as_of: datetime, folder: Path) -> dict[str, lis
                 f"from '{folder / table}.parquet' features{joins}) r"
             )
             found[table] = sorted(row for (row,) in connection.execute(query).fetchall())
-        history = read_history(connection, settings, CUT, snapshot.user_count)
+        history = read_history(connection, settings, CUT, snapshot.user_count, needs=needs_of(GENERATORS))
         users = dict(connection.execute("select user_idx, user_id from users order by 1").fetchall())
         things = dict(connection.execute("select item_idx, item_id from items").fetchall())
     before = [number for number, name in users.items() if not name.startswith(MARK)]
@@ -242,7 +242,7 @@ def known_at(settings: Settings, as_of: datetime, folder: Path) -> dict[str, lis
 def then(shop: Settings, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     """What was known at the cut, from a snapshot as of the cut itself."""
     found = known_at(shop, CUT, tmp_path_factory.mktemp("then"))
-    assert all(found[name] for name in found if name != "repurchase False")
+    assert [name for name in found if not found[name]] == ["repurchase False", "due False"]
     return found
 
 

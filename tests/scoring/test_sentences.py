@@ -10,7 +10,8 @@ TABLES = """
     create table users as select 0 as user_idx, 'ann' as user_id, 7 as bucket;
     create table items as
     select * from (values (0, 'a', 'Rye {recent_days}'), (1, 'b', 'Milk')) as titles(item_idx, item_id, title);
-    create table purchases as select 0 as user_idx, 1 as item_idx, timestamp '2024-05-03 08:00' as occurred_at;
+    create table purchases as
+    select 0 as user_idx, 1 as item_idx, unnest(['2024-05-03 08:00', '2024-04-10 09:00'])::timestamp as occurred_at;
 """
 
 
@@ -34,6 +35,7 @@ def test_sentences_by_hand() -> None:
     assert told("any", "Just good.", None) == "Just good."
     assert told("any", "Bought by {recent_buyers} in {recent_days}.", None) == "Bought by 1234 in 28 days."
     assert told("repurchase", "any", None, 1) == "You bought this on 3 May 2024."
+    assert told("due", "any", None, 2) == "You bought this 2 times, about every 23 days, last on 3 May 2024."
     assert told("repurchase", "any", None, 3) == "You bought this 3 times, last on 3 May 2024."
 
 

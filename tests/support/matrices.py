@@ -1,34 +1,65 @@
 """Small histories whose right answers are known."""
 
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from recsys.history import Groups, History
+from recsys.history import Catalogue, Groups, History
 
 CUT = datetime(2025, 1, 1)
 
 
-def history_of(counts: NDArray[np.floating], popularity: NDArray[np.floating] | None = None) -> History:
-    """Return the history of a dense (customers, products) matrix of purchase counts; item_idx is 10 x column."""
+def history_of(counts: NDArray[np.floating], popularity: NDArray[np.floating] | None = None, **more: Any) -> History:
+    """Return the history of a dense (customers, products) matrix of purchase counts; item_idx is 10 x column.
+
+    Purchases are ten days apart, the last one ten days ago.
+
+    Args:
+        counts: (n, m) purchase lines.
+        popularity: (m,) recent buyers; the buyers of all time if None.
+        more: other parts of the history. Dense matrices and names of groups are put into their form.
+    """
     purchases = sparse.csr_array(np.asarray(counts, np.float32))
     seen = purchases.copy()
     seen.data = np.ones_like(seen.data)
     bought = (np.asarray(counts) > 0).sum(axis=0).astype(float) if popularity is None else popularity
+    parts: dict[str, Any] = {
+        "purchases": purchases,
+        "weights": purchases.copy(),
+        "interest": purchases.copy(),
+        "recency": seen.copy(),
+        "seen": seen,
+        "first_days": 10 * purchases,
+        "last_days": 10 * seen,
+        "recent": seen.copy(),
+        "earlier": sparse.csr_array(seen.shape, dtype=np.float32),
+        "segments": Groups.of(np.full(len(counts), "")),
+        "markets": Groups.of(np.full(len(counts), "")),
+        "catalogue": catalogue_of(titles=[f"Product {column}" for column in range(np.shape(counts)[1])]),
+    }
+    for name, part in more.items():
+        if isinstance(part, list):
+            parts[name] = Groups.of(np.array(part, object))
+        else:
+            parts[name] = sparse.csr_array(np.asarray(part, np.float32)) if isinstance(part, np.ndarray) else part
     return History(
         cut_at=CUT,
-        items=np.arange(counts.shape[1], dtype=np.int32) * 10,
-        purchases=purchases,
-        weights=purchases.copy(),
-        interest=purchases.copy(),
-        recency=seen.copy(),
-        seen=seen,
-        popularity=bought,
-        segments=Groups.of(np.full(len(counts), "")),
-        markets=Groups.of(np.full(len(counts), "")),
+        items=np.arange(np.shape(counts)[1], dtype=np.int32) * 10,
+        popularity=np.asarray(bought, np.float64),
+        **parts,
     )
+
+
+def catalogue_of(
+    *, titles: Sequence[str] = (), categories: Sequence[str] = (), brands: Sequence[str] = ()
+) -> Catalogue:
+    """Return the texts of products; those not given are empty."""
+    count = max(len(titles), len(categories), len(brands))
+    return Catalogue(*(np.array(texts or [""] * count, object) for texts in (titles, categories, brands)))
 
 
 def planted(groups: int = 4, customers: int = 12, products: int = 8, seed: int = 3) -> NDArray[np.float32]:
