@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from typer.core import TyperGroup
@@ -24,6 +24,12 @@ PLAIN_WIDTH: Final = 140
 """Columns of a table where the output is a file or a pipe."""
 
 LOAD_HINT: Final = "Load a shop first: recsys load completejourney (the demo), or recsys init NAME for your own."
+
+
+AsOf = Annotated[str, typer.Option(metavar="WHEN", help="A date, a time, or latest: just after the newest event.")]
+Placements = Annotated[
+    list[str] | None, typer.Option("--placement", metavar="P", help="Only this placement; may be repeated.")
+]
 
 
 class _Commands(TyperGroup):

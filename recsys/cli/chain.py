@@ -1,20 +1,15 @@
-"""Commands that run the chain: up, demo, run, evaluate."""
+"""Commands that run the chain: up, demo, run."""
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from recsys.cli.aliases import moved_lines
-from recsys.cli.app import app, check_placements, make_console, read_settings
+from recsys.cli.app import AsOf, Placements, app, check_placements, make_console, read_settings
+from recsys.cli.figures import show_metrics
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-AsOf = Annotated[str, typer.Option(metavar="WHEN", help="A date, a time, or latest: just after the newest event.")]
-Placements = Annotated[
-    list[str] | None, typer.Option("--placement", metavar="P", help="Only this placement; may be repeated.")
-]
 
 
 @app.command()
@@ -89,75 +84,6 @@ def run(as_of: AsOf = "latest", placement: Placements = None) -> None:
     show_metrics(console, outcome.get("metrics", {}))
 
 
-@app.command()
-def evaluate(
-    as_of: AsOf = "latest",
-    placement: Placements = None,
-    published: Annotated[
-        bool, typer.Option("--published", help="Measure what is live by what customers bought since.")
-    ] = False,
-) -> None:
-    """Measure every model side by side on the newest days, or what is live by what came after it.
-
-    No model has seen those days. Nothing is registered and nothing goes live.
-
-    \b
-    Examples:
-      recsys evaluate
-      recsys evaluate --as-of 2017-12-05 --placement discover
-      recsys evaluate --published
-    """
-    from recsys.cli.stages import StageMeter
-    from recsys.moments import clock, parse_moment
-
-    now = clock()
-    settings = read_settings()
-    placements = check_placements(settings, placement or [])
-    parse_moment(as_of)
-    # Only now, since it takes seconds: a wrong argument is told at once.
-    from recsys import pipeline
-
-    console = make_console()
-    if published:
-        show_measured(console, [pipeline.measure_published(settings, placement=p, now=now) for p in placements])
-        return
-    meter = StageMeter(console)
-    meter.header()
-    outcome = pipeline.evaluate_only(settings, as_of=as_of, placements=placements, now=now, progress=meter)
-    meter.total()
-    show_metrics(console, outcome.get("metrics", {}))
-
-
-def show_measured(console: "Console", measured: list[dict[str, Any]]) -> None:
-    """Print how good the live lists turned out to be, one column a placement."""
-    from rich.table import Table
-
-    table = Table(title="What is live, by what customers bought since", title_justify="left")
-    table.add_column("")
-    for one in measured:
-        table.add_column(one["placement"], justify="right")
-    table.add_row("publication", *(one["publication_id"] for one in measured))
-    table.add_row("as of", *(one["as_of"] for one in measured))
-    table.add_row("measured until", *(one["window_to"] for one in measured))
-    table.add_row("customers", *(f"{one['customers']:,}" for one in measured))
-    for metric in measured[0]["metrics"]:
-        table.add_row(metric, *(_with_interval(one, metric) for one in measured))
-    rare = [one["ndcg_without_rule_of_ten"] for one in measured]
-    table.add_row("ndcg@10, rare products too", *("" if value is None else f"{value:.4f}" for value in rare))
-    console.print(table)
-    for one in measured:
-        if not one["window_complete"]:
-            console.print(f"{one['placement']}: the warehouse does not reach the end of the window yet.", markup=False)
-
-
-def _with_interval(one: Mapping[str, Any], metric: str) -> str:
-    if metric not in one["metrics"]:
-        return ""
-    found = one["intervals"].get(metric)
-    bounds = f" ({found[0]:.4f} to {found[1]:.4f})" if found else ""
-    return f"{one['metrics'][metric]:.4f}{bounds}"
-
-
 def show_published(console: "Console", published: list[dict[str, Any]]) -> None:
     """Print what went live, one row a placement."""
     from rich.table import Table
@@ -186,22 +112,3 @@ def show_waiting(console: "Console", waiting: list[dict[str, Any]]) -> None:
         console.print(
             f"  To decide: recsys approve {row['model']} {row['version']} --reason WHY, or recsys reject.", markup=False
         )
-
-
-def show_metrics(console: "Console", metrics: Mapping[str, Mapping[str, float]]) -> None:
-    """Print NDCG@10 of every model, one column a placement, the best first."""
-    from rich.table import Table
-
-    if not metrics:
-        return
-    # Not the table's own title: that would be broken at the width of the table.
-    console.print("NDCG@10 on days that no model had seen")
-    table = Table("model")
-    models: dict[str, None] = {}
-    for placement, values in metrics.items():
-        table.add_column(placement, justify="right")
-        models.update(dict.fromkeys(sorted(values, key=lambda name: values[name], reverse=True)))
-    for model in models:
-        cells = (metrics[placement].get(model) for placement in metrics)
-        table.add_row(model, *("" if value is None else f"{value:.3f}" for value in cells))
-    console.print(table)

@@ -83,7 +83,7 @@ def estimate(samples: Sequence[Sample], *, confidence: float, draws: int, seed: 
         raise ContractError("There is no cut to take the mean of.")
     customers, places = _clusters(samples)
     mean = _mean_of_cuts(_each_mean(np.ones((1, len(customers))), samples, places))[0]
-    enough = _customers_of_each(samples, places, len(customers)) >= FEWEST
+    enough = (_customers_of_each(samples, places, len(customers)) >= FEWEST) & np.isfinite(mean)
     low, high = np.full(len(mean), np.nan), np.full(len(mean), np.nan)
     if enough.any():
         chosen = [Sample(sample.customers, sample.values[:, enough]) for sample in samples]
@@ -139,9 +139,5 @@ def _each_mean(weights: Values, samples: Sequence[Sample], places: list[NDArray[
 
 
 def _mean_of_cuts(means: list[Values]) -> Values:
-    """Return the mean over the cuts, of those at which there is one."""
-    stacked = np.stack(means)
-    known = np.isfinite(stacked)
-    count = known.sum(axis=0)
-    total = np.where(known, stacked, 0.0).sum(axis=0)
-    return np.asarray(np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0))
+    """Return the mean over the cuts; NaN where a cut has none: a draw without anybody of a cut says nothing."""
+    return np.asarray(np.stack(means).mean(axis=0))

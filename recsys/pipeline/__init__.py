@@ -7,6 +7,7 @@ for the same inputs gives the same output; ``reused`` says that nothing had to b
 from recsys.pipeline.chain import evaluate_only, run_chain
 from recsys.pipeline.deciding import apply_gate, decide, promote, register_models
 from recsys.pipeline.evaluating import evaluate_models
+from recsys.pipeline.rolling import evaluate_cuts
 from recsys.pipeline.serving import fit_state, measure_published, publish_lists, score_shard
 from recsys.pipeline.training import (
     build_features,
@@ -21,6 +22,7 @@ __all__ = [
     "build_features",
     "build_ranking_set",
     "decide",
+    "evaluate_cuts",
     "evaluate_models",
     "evaluate_only",
     "fit_state",
