@@ -18,7 +18,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from recsys.columns import EVENT_TYPES
+from recsys.columns import EVENT_TYPES, PURCHASE
 from recsys.errors import SettingsError
 
 GENERATORS = (  # all there are, in the order of their reports
@@ -39,6 +39,7 @@ UNBOUNDED = 1e300  # both engines know it, unlike infinity
 Similarity = Literal["cosine", "pearson"]
 Fusion = Literal["rrf", "scores", "rules", "union"]
 Objective = Literal["lambdarank", "rank_xendcg", "binary"]
+WANTED = ("purchase", "cart", "rating", "review", "click", "view")  # events that may show what a customer wants
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 
 
@@ -127,6 +128,18 @@ class RankerSettings(LearnerSettings):
     cuts: int = Field(4, ge=1, le=24, description="training cuts, one horizon apart")
     horizon_days: int = Field(28, ge=1, description="days after a cut in which a purchase counts as relevant")
     max_customers: int = Field(20_000, ge=10, description="customers sampled for the ranking set, a cut")
+    event_weights: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(
+        default_factory=lambda: {PURCHASE: 1.0},
+        description="what an event after the cut is worth to the ranker, by type; it is measured by purchases alone",
+    )
+
+    @field_validator("event_weights")
+    @classmethod
+    def _wanted(cls, weights: dict[str, float]) -> dict[str, float]:
+        unwanted = sorted(set(weights) - set(WANTED))
+        if unwanted or PURCHASE not in weights:
+            raise ValueError(f"wants a weight of purchase, and of none but {', '.join(WANTED)}; not {unwanted}")
+        return weights
 
 
 class FusionRule(_Section):

@@ -21,8 +21,8 @@ from recsys.features import compute_tables
 from recsys.features.tables import ITEM_SIDE, TABLES
 from recsys.fusion.learning import learn_weights
 from recsys.history import History, Need, read_history
-from recsys.ranking import RankingSet, train_ranker, write_ranking_rows, write_truth
-from recsys.ranking.ingredients import TRUTH, VARIANTS, Ingredients
+from recsys.ranking import RankingSet, train_ranker, write_labels, write_ranking_rows, write_truth
+from recsys.ranking.ingredients import LABELS, TRUTH, VARIANTS, Ingredients
 from recsys.ranking.ranker import save_importance
 from recsys.ranking.ranking_set import sample_customers
 from recsys.settings import PlacementSettings, Settings
@@ -65,6 +65,7 @@ def build_features(settings: Settings, *, snapshot: str) -> Result:
                 lay_cut(connection, cut, customers)
                 compute_tables(connection, at, tuple(name for name in TABLES if name not in ITEM_SIDE))
                 write_truth(connection, settings, history.items, at / TRUTH)
+                write_labels(connection, settings, at / LABELS)
                 np.save(at / "eligible.npy", history.items)
         return {"cuts": len(plan.all)}
 

@@ -20,6 +20,7 @@ from recsys.snapshot import Snapshot
 
 VARIANTS = {True: "repeats", False: "novel"}  # a generator's file of proposals, by whether repeats may be shown
 TRUTH = "truth.parquet"
+LABELS = "labels.parquet"
 
 
 @dataclass(frozen=True)
@@ -59,11 +60,11 @@ class Ingredients:
 
     @contextmanager
     def laid(self, settings: Settings, cut: datetime) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Give a connection with the snapshot's views, and the feature views and ``truth`` of a cut."""
+        """Give a connection with the snapshot's views, and the feature views and ``labels`` of a cut."""
         at = self.features / cut_name(cut)
         with engine(settings) as connection:
             self.snapshot.attach(connection)
             lay_items(connection, cut)
             attach_features(connection, dict.fromkeys(TABLES, at))
-            connection.from_parquet(str(at / TRUTH)).create_view("truth")
+            connection.from_parquet(str(at / LABELS)).create_view("labels")
             yield connection

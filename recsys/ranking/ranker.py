@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys.errors import ContractError
+from recsys.ranking.labels import gains_of
 from recsys.ranking.ranking_set import RankingSet
-from recsys.settings import LearnerSettings, Settings
+from recsys.settings import LearnerSettings, Objective, Settings
 
 MODEL_FILE = "ranker.txt"
 
@@ -64,6 +65,7 @@ def train_ranker(rows: RankingSet, settings: Settings, learner: LearnerSettings 
             "Load more history, or set RECSYS_RANKER__HORIZON_DAYS higher."
         )
     chosen = learner or settings.ranker
+    labels, weights, extra = _graded(rows.labels, gains_of(settings.ranker.event_weights), chosen.objective)
     parameters = {
         "objective": chosen.objective,
         "lambdarank_truncation_level": chosen.truncation,
@@ -79,10 +81,26 @@ def train_ranker(rows: RankingSet, settings: Settings, learner: LearnerSettings 
         "force_row_wise": True,
         "num_threads": settings.thread_count,
         "verbosity": -1,
+        **extra,
     }
-    data = lgb.Dataset(rows.features, rows.labels, group=rows.groups, feature_name=list(rows.names))
+    data = lgb.Dataset(rows.features, labels, weight=weights, group=rows.groups, feature_name=list(rows.names))
     booster = lgb.train(parameters, data, num_boost_round=chosen.trees)
     return Ranker(booster, rows.names)
+
+
+def _graded(
+    levels: NDArray[np.int8], gains: NDArray[np.float64], objective: Objective
+) -> tuple[NDArray[np.generic], NDArray[np.float64] | None, dict[str, object]]:
+    """Return labels, weights of rows and parameters that give each level its gain in an objective.
+
+    LambdaRank is told the gains. XE-NDCG (Bruch 2021) knows none but 2 ** level - 1, so there only the order of the
+    weights counts. Binary knows no levels: a row counts as much as its gain. With one level there is nothing to grade.
+    """
+    if len(gains) == 2 or objective == "rank_xendcg":
+        return levels, None, {}
+    if objective == "lambdarank":
+        return levels, None, {"label_gain": gains.tolist()}
+    return (levels > 0).astype(np.int8), np.r_[1.0, gains[1:] / gains[-1]][levels], {}
 
 
 def save_importance(ranker: Ranker, path: Path) -> None:

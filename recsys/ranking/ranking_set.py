@@ -24,7 +24,7 @@ class RankingSet:
 
     Attributes:
         features: (r, f) float32, NaN where unknown.
-        labels: (r,) 1 if bought within the horizon.
+        labels: (r,) 1 if bought within the horizon, else 0; see ``recsys.ranking.labels`` for other levels.
         user_idx: (r,) customers.
         item_idx: (r,) products.
         groups: (g,) rows of each cut and customer, in order.
@@ -77,26 +77,6 @@ def _read_part(path: Path) -> Part:
     return features, labels, users, items
 
 
-def write_truth(connection: duckdb.DuckDBPyConnection, settings: Settings, items: NDArray[np.int32], path: Path) -> int:
-    """Write what customers bought after the cut that is laid; make the view ``truth`` of it.
-
-    Args:
-        connection: has the snapshot's views and a laid cut.
-        settings: give the horizon.
-        items: products that may be recommended at the cut.
-        path: the Parquet file: user_idx, item_idx, is_new, is_eligible.
-    """
-    connection.execute(
-        "create or replace temp table eligible as select unnest($items)::integer as item_idx",
-        {"items": items.tolist()},
-    )
-    rows = write_parquet(
-        connection, read_sql("features", "labels.sql"), path, {"horizon_days": settings.ranker.horizon_days}
-    )
-    connection.from_parquet(str(path)).create_view("truth", replace=True)
-    return rows
-
-
 def attach_features(connection: duckdb.DuckDBPyConnection, folders: Mapping[str, Path]) -> None:
     """Make the ``features_<table>`` views and ``item_groups`` that candidates are joined with.
 
@@ -117,26 +97,25 @@ def write_ranking_rows(
     negatives: int | None,
     seed: int,
 ) -> int:
-    """Fuse proposals, join features and the labels in ``truth``, and write one placement's rows of one cut.
+    """Fuse proposals, join features and labels, and write one placement's rows of one cut.
 
     Args:
-        connection: has the feature views and ``truth``.
+        connection: has the feature views and ``labels`` (user_idx, item_idx, level).
         placement: its rules.
         proposals: each generator's file.
         generators: the recipe's.
         path: the Parquet file.
-        negatives: candidates not bought that are kept of a customer, drawn with ``seed``; customers who bought
-            none of theirs teach a ranker nothing and are then left out. All rows if None.
+        negatives: candidates without a label that are kept of a customer, drawn with ``seed``; customers with
+            no other teach a ranker nothing and are then left out. All rows if None.
         seed: of the draw.
     """
     fuse(connection, proposals, generators, placement)
-    connection.execute("create or replace temp table bought as select user_idx, item_idx from truth where is_eligible")
     if negatives is not None:
         connection.execute(read_sql("features", "draw_negatives.sql"), {"negatives": negatives, "seed": seed})
     query = f"""
-        select features.*, cast(bought.item_idx is not null as tinyint) as label
+        select features.*, cast(coalesce(labels.level, 0) as tinyint) as label
         from ({assemble(generators)}) as features
-        left join bought using (user_idx, item_idx)
+        left join labels using (user_idx, item_idx)
         order by features.user_idx, features.fused_rank
     """
     return write_parquet(connection, query, path)

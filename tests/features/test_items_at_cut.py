@@ -110,7 +110,10 @@ def test_what_is_relevant_is_judged_at_the_cut(tmp_path: Path) -> None:
     with at_cut(settings, VERSIONS, *ENDS) as connection:
         items, _ = eligible_items(connection, settings)
         write_truth(connection, settings, items, tmp_path / "truth.parquet")
-        rows = connection.execute("select item_id, is_eligible from truth join items using (item_idx)").fetchall()
+        rows = connection.execute(
+            "select item_id, is_eligible from read_parquet($1) join items using (item_idx)",
+            [str(tmp_path / "truth.parquet")],
+        ).fetchall()
     assert dict(rows) == {"dropped later": True, "ended later": True, "born later": False}
 
 

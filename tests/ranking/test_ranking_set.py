@@ -38,8 +38,9 @@ def truth_of(settings: Settings, folder: Path, *events: Event) -> dict[tuple[str
         history = read_history(connection, settings, CUT, snapshot.user_count)
         write_truth(connection, settings, history.items, folder / "truth.parquet")
         rows = connection.execute(
-            "select user_id, item_id, is_new, is_eligible from truth join users using (user_idx) "
-            "join items using (item_idx) where user_id <> 'other'"
+            "select user_id, item_id, is_new, is_eligible from read_parquet($1) join users using (user_idx) "
+            "join items using (item_idx) where user_id <> 'other'",
+            [str(folder / "truth.parquet")],
         ).fetchall()
     return {(user, item): (new, eligible) for user, item, new, eligible in rows}
 
@@ -121,10 +122,10 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[tuple[int,
                 {
                     "user_idx": pa.array([user for user, _ in truth], pa.int32()),
                     "item_idx": pa.array([item for _, item in truth], pa.int32()),
-                    "is_eligible": [True] * len(truth),
+                    "level": pa.array([1] * len(truth), pa.int8()),
                 }
             )
-            connection.register("truth", table)
+            connection.register("labels", table)
             write_ranking_rows(
                 connection,
                 PlacementSettings(),
