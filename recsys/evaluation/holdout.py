@@ -15,6 +15,7 @@ from recsys.evaluation.reading import HoldOut
 from recsys.evaluation.roles import FUSED, RANKER, K
 from recsys.lists import Lists
 from recsys.ranking import Ranker, RankingSet
+from recsys.ranking.baselines import SCORES_FILE, read_scores
 from recsys.ranking.ingredients import Ingredients
 from recsys.settings import Settings
 
@@ -52,6 +53,8 @@ def evaluate_placement(
     made_of, rules = Ingredients.of(facts), settings.placement(placement)
     learned = facts["weights"].get(placement)
     models = {RANKER: lists, **fused_lists(settings, made_of, plan.holdout, rules, learned, k)}
+    (users, items), scored = read_scores(local_path(rankers) / placement / SCORES_FILE)
+    models |= {name: Lists.ranked(users, items, scores, k) for name, scores in scored.items()}
     for name, path in made_of.files(plan.holdout, rules).items():
         proposed = Lists.read(path, k)
         if len(proposed.rank):

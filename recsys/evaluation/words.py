@@ -7,6 +7,9 @@ from typing import Any, Final
 MODELS: Final = {
     "ranker": "New model (ranker)",
     "champion": "Model now live",
+    "logistic": "Logistic regression",
+    "tree": "Decision tree",
+    "forest": "Random forest",
     "fused_rrf": "Generators fused by rank",
     "fused_scores": "Generators fused by score",
     "fused_rules": "Generators fused by rules",

@@ -22,6 +22,7 @@ from recsys.features.tables import ITEM_SIDE, TABLES
 from recsys.fusion.learning import learn_weights
 from recsys.history import History, Need, read_history
 from recsys.ranking import RankingSet, train_ranker, write_labels, write_ranking_rows, write_truth
+from recsys.ranking.baselines import SCORES_FILE, score_baselines, write_scores
 from recsys.ranking.ingredients import LABELS, TRUTH, VARIANTS, Ingredients
 from recsys.ranking.ranker import save_importance
 from recsys.ranking.ranking_set import sample_customers
@@ -194,7 +195,10 @@ def _write_rows(
 
 
 def train_rankers(settings: Settings, *, ranking_set: str) -> Result:
-    """Train the evaluation twin and the release of every placement in the ranking set."""
+    """Train the evaluation twin and the release of every placement in the ranking set.
+
+    Simpler models learn from the twin's cuts too, and their scores of the hold-out's candidates are kept.
+    """
     facts = facts_of(ranking_set)
     source = Snapshot.open(facts["snapshot"])
     plan = cuts_of(settings, source)
@@ -203,12 +207,16 @@ def train_rankers(settings: Settings, *, ranking_set: str) -> Result:
     def build(folder: Path) -> dict[str, Any]:
         for placement in facts["placements"]:
             for kind, cuts in (("twin", plan.twin), ("release", plan.release)):
-                files = [rows / placement / f"{cut_name(cut)}.parquet" for cut in cuts]
-                learned = train_ranker(RankingSet.read(files), settings, settings.ranker_of(placement))
+                learned_from = RankingSet.read([rows / placement / f"{cut_name(cut)}.parquet" for cut in cuts])
+                learned = train_ranker(learned_from, settings, settings.ranker_of(placement))
                 target = folder / placement / kind
                 target.mkdir(parents=True)
                 learned.save(target)
                 save_importance(learned, target / "importance.json")
+                if kind == "twin":
+                    measured = RankingSet.read([rows / placement / f"{HOLDOUT}.parquet"])
+                    scores = score_baselines(learned_from, measured, settings)
+                    write_scores(measured, scores, folder / placement / SCORES_FILE)
         return {"ranking_set": ranking_set, "placements": facts["placements"], "weights": facts["weights"]}
 
     learners = {name: settings.ranker_of(name).model_dump(mode="json") for name in facts["placements"]}

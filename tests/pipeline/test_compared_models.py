@@ -112,3 +112,16 @@ def test_the_hold_out_teaches_nothing(made: dict[str, Any], settings: Settings, 
             placements=["for_you"],
         )
         assert (facts_of(built["ranking_set"])["weights"]["for_you"] == weights_of(made)) == same
+
+
+@pytest.mark.parametrize("placement", PLACEMENTS)
+def test_baseline_rankers_are_measured_and_nothing_of_them_is_pickled(
+    made: dict[str, Any], settings: Settings, placement: str
+) -> None:
+    evaluation = json.loads((local_path(made["evaluation"]) / "metrics.json").read_text(encoding="utf-8"))
+    figures = evaluation["placements"][placement]
+    for name in ("logistic", "tree", "forest"):
+        assert figures["roles"][name] == "baseline ranker"
+        assert figures["models"][name]["ndcg@10"] > figures["models"]["popularity"]["ndcg@10"] / 2
+    kept = {path.suffix for path in local_path(made["rankers"]).rglob("*") if path.is_file()}
+    assert kept == {".txt", ".json", ".parquet"}
