@@ -96,8 +96,24 @@ def lay_cut(connection: duckdb.DuckDBPyConnection, cut_at: datetime, users: NDAr
         f"cast($cut_at as timestamp) as cut_at from {source}",
         {"cut_at": cut_at},
     )
+    _lay_known(connection, cut_at)
+
+
+def lay_own_cuts(connection: duckdb.DuckDBPyConnection, cuts: str, items_at: datetime) -> None:
+    """Make the tables of :func:`lay_cut` where each customer has a cut of their own, as leave-one-out needs it.
+
+    Args:
+        connection: has the snapshot's views.
+        cuts: query of cut_id, subject_id, cut_at, one row a customer.
+        items_at: the moment at which products are taken as they were.
+    """
+    connection.execute(f"create or replace temp table cuts as {cuts}")
+    _lay_known(connection, items_at)
+
+
+def _lay_known(connection: duckdb.DuckDBPyConnection, items_at: datetime) -> None:
     connection.execute(f"create or replace temp table purchases as {read_sql('features', 'purchases.sql')}")
-    lay_items(connection, cut_at)
+    lay_items(connection, items_at)
 
 
 def lay_items(connection: duckdb.DuckDBPyConnection, cut_at: datetime) -> None:

@@ -53,10 +53,15 @@ def feature_meanings() -> dict[str, str]:
     """Return each feature of the SQL files with its line of meaning, in the order of the tables."""
     meanings: dict[str, str] = {}
     for name in TABLES:
-        found = dict(_MEANING.findall(read_sql("features", f"{name}.sql")))
-        found.pop("grain")
-        meanings |= found
+        meanings |= meanings_of(read_sql("features", f"{name}.sql"))
     return meanings
+
+
+def meanings_of(sql: str) -> dict[str, str]:
+    """Return the features that one SQL file computes, each with its line of meaning."""
+    found = dict(_MEANING.findall(sql))
+    found.pop("grain")
+    return found
 
 
 def features_hash() -> str:
