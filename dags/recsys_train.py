@@ -72,12 +72,22 @@ def ranker(ranking_set: str) -> dict[str, Any]:
     return pipeline.train_rankers(task_settings(), ranking_set=ranking_set)
 
 
-@task
-def evaluation(snapshot: str, ranking_set: str, rankers: str) -> dict[str, Any]:
-    """Measure the twin beside every simpler model, on days that none of them has seen."""
+@task(pool=POOL)
+def champions() -> dict[str, Any]:
+    """Fetch the models that serve now, to be compared with."""
     from recsys import pipeline
 
-    return pipeline.evaluate_models(task_settings(), snapshot=snapshot, ranking_set=ranking_set, rankers=rankers)
+    return pipeline.find_champions(task_settings(), placements=get_current_context()["params"]["placements"])
+
+
+@task
+def evaluation(snapshot: str, ranking_set: str, rankers: str, champions: dict[str, Any]) -> dict[str, Any]:
+    """Measure the twin beside the model that serves and every simpler one, on days that none of them has seen."""
+    from recsys import pipeline
+
+    return pipeline.evaluate_models(
+        task_settings(), snapshot=snapshot, ranking_set=ranking_set, rankers=rankers, champions=champions
+    )
 
 
 @task
@@ -136,7 +146,10 @@ def train() -> None:
     proposed = explained(candidates).partial(snapshot=taken["snapshot"]).expand(generator=GENERATORS)
     ranked = ranking_set(taken["snapshot"], described["features"], proposed)
     trained = ranker(ranked["ranking_set"])
-    measured = evaluation(taken["snapshot"], ranked["ranking_set"], trained["rankers"])
+    serving = champions()
+    # Late, so that what was decided while the ranker learned counts.
+    trained >> serving
+    measured = evaluation(taken["snapshot"], ranked["ranking_set"], trained["rankers"], serving["champions"])
     registered = registration(taken["snapshot"], trained["rankers"], measured["evaluation"])
     promotion(gate(measured["evaluation"], registered["versions"])["verdicts"])
 

@@ -1,57 +1,75 @@
-"""Some customers' histories and lists, for a person to look at."""
+"""Some customers' histories and lists before and after, for a person to look at."""
 
 from datetime import datetime
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from recsys import columns as c
+from recsys.assets import read_sql
 from recsys.compute import engine
+from recsys.evaluation.metrics import Truth
+from recsys.evaluation.roles import K
 from recsys.lists import Lists
 from recsys.settings import Settings
 from recsys.snapshot import Snapshot
 
-EXAMPLES = 5
+EXAMPLES = 10
 HISTORY = 8
 
 
 def collect_examples(
-    settings: Settings, snapshot: Snapshot, placement: str, cut_at: datetime, lists: Lists
+    settings: Settings,
+    snapshot: Snapshot,
+    placement: str,
+    cut_at: datetime,
+    truth: Truth,
+    after: Lists,
+    before: Lists | None = None,
 ) -> list[dict[str, Any]]:
-    """Return a few customers, evenly drawn, with what they bought last before a cut and what they were shown.
+    """Return a few of the measured customers, evenly drawn rather than chosen, with what they bought and are shown.
+
+    Args:
+        settings: in force.
+        snapshot: has titles and histories.
+        placement: whose lists.
+        cut_at: when the lists are made.
+        truth: what the customers bought afterwards.
+        after: lists of the new model.
+        before: lists of the model that serves, at the same cut; None if none serves.
 
     Returns:
-        For each: placement, user, history and after (product titles); before is empty for a first model.
+        For each: placement, user, segment, history (product titles, the last bought first), before and after (title,
+        is_bought: in the window, other_rank: its rank in the other list or None); before is empty for a first model.
     """
-    users = np.unique(lists.user_idx)
-    chosen = users[np.linspace(0, len(users) - 1, min(EXAMPLES, len(users))).astype(int)] if len(users) else users
+    chosen = _drawn(np.intersect1d(truth.users, after.user_idx))
+    lists = {"after": after} if before is None else {"before": before, "after": after}
     with engine(settings) as connection:
         snapshot.attach(connection)
         connection.register("chosen", pa.table({c.USER_IDX: chosen}))
-        connection.register(
-            "shown", pa.table({c.USER_IDX: lists.user_idx, c.ITEM_IDX: lists.item_idx, c.RANK: lists.rank})
-        )
-        rows = connection.execute(
-            """
-            with bought as (
-                select user_idx, item_idx, max(occurred_at) as last_at
-                from events where event_type = 'purchase' and occurred_at < $cut_at
-                and user_idx in (select user_idx from chosen)
-                group by user_idx, item_idx
-                qualify row_number() over (partition by user_idx order by last_at desc, item_idx) <= $history
-            )
-            select
-                users.user_id,
-                (select list(items.title order by bought.last_at desc, items.item_idx) from bought
-                 inner join items using (item_idx) where bought.user_idx = users.user_idx),
-                (select list(items.title order by shown.rank) from shown
-                 inner join items using (item_idx) where shown.user_idx = users.user_idx)
-            from users inner join chosen using (user_idx) order by users.user_idx
-            """,
-            {"cut_at": cut_at, "history": HISTORY},
-        ).fetchall()
+        connection.register("shown", pa.concat_tables(_shown(kind, own, chosen) for kind, own in lists.items()))
+        connection.register("relevant", pa.table({c.USER_IDX: truth.pair_users, c.ITEM_IDX: truth.pair_items}))
+        query = connection.sql(read_sql("evaluation", "examples.sql"), params={"cut_at": cut_at, "history": HISTORY})
+        rows = query.to_arrow_table().to_pylist()
     return [
-        {"placement": placement, "user": user, "history": history or [], "before": [], "after": after or []}
-        for user, history, after in rows
+        {"placement": placement} | row | {name: row[name] or [] for name in ("history", "before", "after")}
+        for row in rows
     ]
+
+
+def _drawn(users: NDArray[np.integer]) -> NDArray[np.integer]:
+    return users[np.linspace(0, len(users) - 1, min(EXAMPLES, len(users))).astype(int)] if len(users) else users
+
+
+def _shown(kind: str, lists: Lists, users: NDArray[np.integer]) -> pa.Table:
+    kept = np.isin(lists.user_idx, users) & (lists.rank <= K)
+    return pa.table(
+        {
+            "kind": pa.array([kind] * int(kept.sum()), pa.string()),
+            c.USER_IDX: lists.user_idx[kept],
+            c.ITEM_IDX: lists.item_idx[kept],
+            c.RANK: lists.rank[kept],
+        }
+    )

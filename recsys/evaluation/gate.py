@@ -53,7 +53,7 @@ def judge(
         verdicts[placement] = {
             "gate": FAILED if failed else PASSED,
             "decision": ASK if failed or (has_one and not is_compared) else policy,
-            "why": _failure(failed) if failed else _success(policy, has_one, is_compared),
+            "why": _failure(failed) if failed else _success(policy, has_one, is_compared, _obstacle(figures)),
             "rules": rules,
         }
     return verdicts
@@ -133,9 +133,15 @@ def _found(rule: Mapping[str, Any]) -> str:
     return f"{value}, needs {rule['threshold']}"
 
 
-def _success(policy: str, has_champion: bool, is_compared: bool) -> str:
+def _obstacle(figures: Mapping[str, Any]) -> str:
+    """Return why the evaluation did not compare with the champion, as far as it says."""
+    why = (figures.get(CHAMPION) or {}).get("why")
+    return f" ({why})" if why else ""
+
+
+def _success(policy: str, has_champion: bool, is_compared: bool, obstacle: str) -> str:
     if has_champion and not is_compared:
-        return "All rules hold, but the champion was not compared with, so a person decides."
+        return f"All rules hold, but the champion was not compared with{obstacle}, so a person decides."
     kind = "a later champion" if has_champion else "the first champion"
     if policy == AUTO:
         return f"All rules hold, and the policy lets {kind} go live by itself."

@@ -31,6 +31,7 @@ def evaluate_placement(
     facts: Mapping[str, Any],
     rankers: str,
     ranking_set: str,
+    others: Mapping[str, Lists],
 ) -> tuple[Compared, Lists]:
     """Measure the twin, the fusion and every generator of a placement on the hold-out.
 
@@ -42,6 +43,7 @@ def evaluate_placement(
         facts: the ranking set's.
         rankers: URI of the trained rankers.
         ranking_set: URI of the ranking set.
+        others: lists of models that are not of this training, such as the champion's.
 
     Returns:
         The figures of the placement with its customers' values, and the twin's lists.
@@ -52,7 +54,7 @@ def evaluate_placement(
     lists = Lists.ranked(rows.user_idx, rows.item_idx, twin.scores(rows.features, settings.thread_count), k)
     made_of, rules = Ingredients.of(facts), settings.placement(placement)
     learned = facts["weights"].get(placement)
-    models = {RANKER: lists, **fused_lists(settings, made_of, plan.holdout, rules, learned, k)}
+    models = {RANKER: lists, **others, **fused_lists(settings, made_of, plan.holdout, rules, learned, k)}
     (users, items), scored = read_scores(local_path(rankers) / placement / SCORES_FILE)
     models |= {name: Lists.ranked(users, items, scores, k) for name, scores in scored.items()}
     for name, path in made_of.files(plan.holdout, rules).items():

@@ -5,6 +5,7 @@ for the same inputs gives the same output; ``reused`` says that nothing had to b
 """
 
 from recsys.pipeline.chain import evaluate_only, run_chain
+from recsys.pipeline.comparing import find_champions
 from recsys.pipeline.deciding import apply_gate, decide, promote, register_models
 from recsys.pipeline.evaluating import evaluate_models
 from recsys.pipeline.rolling import evaluate_cuts
@@ -25,6 +26,7 @@ __all__ = [
     "evaluate_cuts",
     "evaluate_models",
     "evaluate_only",
+    "find_champions",
     "fit_state",
     "generate_candidates",
     "measure_published",

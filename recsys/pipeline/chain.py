@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from recsys.pipeline import deciding, evaluating, serving, training
+from recsys.pipeline import comparing, deciding, evaluating, serving, training
 from recsys.settings import Settings
 
 Result = dict[str, Any]
@@ -43,8 +43,14 @@ def evaluate_only(
         placements=placements,
     )["ranking_set"]
     rankers = stage("ranker", training.train_rankers, ranking_set=ranking_set)["rankers"]
+    champions = stage("champions", comparing.find_champions, placements=placements)["champions"]
     evaluation = stage(
-        "evaluation", evaluating.evaluate_models, snapshot=snapshot, ranking_set=ranking_set, rankers=rankers
+        "evaluation",
+        evaluating.evaluate_models,
+        snapshot=snapshot,
+        ranking_set=ranking_set,
+        rankers=rankers,
+        champions=champions,
     )
     return {
         "snapshot": snapshot,

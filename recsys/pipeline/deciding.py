@@ -12,7 +12,9 @@ from typing import Any, Literal
 from recsys import columns as c
 from recsys import ledger, registry
 from recsys.artifacts import facts_of, local_path
+from recsys.cuts import plan_cuts
 from recsys.errors import ConflictError, RegistryError, SettingsError
+from recsys.evaluation.champion import TWIN, save_twin
 from recsys.evaluation.gate import AUTO, PASSED, judge
 from recsys.evaluation.plots import plot_bytes
 from recsys.evaluation.report import evidence
@@ -83,13 +85,16 @@ def _record(
 
 
 def _bundle(settings: Settings, source: Snapshot, rankers: str, placement: str, work: Path) -> Path:
-    """Lay out a model's plain files: recipe, ranker and the item side of the state at training."""
+    """Lay out a model's plain files: recipe, ranker with its twin, and the item side of the state at training."""
     recipe = Recipe.of(settings, placement, facts_of(rankers)["weights"].get(placement))
     state = FittedState(fit(recipe.apply(settings), source, recipe.state_key).path)
     bundle = work / "bundle"
     bundle.mkdir()
     recipe.save(bundle)
     shutil.copy2(local_path(rankers) / placement / "release" / MODEL_FILE, bundle / MODEL_FILE)
+    plan = plan_cuts(settings, source.as_of, source.first_event)
+    twin = local_path(rankers) / placement / TWIN / MODEL_FILE
+    save_twin(bundle, twin, as_of=plan.as_of, learned_until=plan.holdout)
     state.copy_item_side(bundle / "state")
     return bundle
 

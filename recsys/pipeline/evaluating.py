@@ -1,18 +1,21 @@
 """The stage that measures: every model of a training side by side, and the report of it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from recsys.artifacts import ArtifactStore, facts_of, fingerprint, local_path
 from recsys.assets import code_hash
-from recsys.cuts import cut_name
+from recsys.cuts import CutPlan, cut_name
+from recsys.evaluation.champion import NotCompared, describe, open_champion
 from recsys.evaluation.examples import collect_examples
 from recsys.evaluation.holdout import evaluate_placement
 from recsys.evaluation.reading import read_holdout
 from recsys.evaluation.report import write_report
-from recsys.evaluation.roles import HEADLINE
+from recsys.evaluation.roles import CHAMPION, HEADLINE, K
+from recsys.lists import Lists
+from recsys.pipeline.comparing import lists_of, other_champion, version_key
 from recsys.pipeline.training import cuts_of
 from recsys.settings import Settings
 from recsys.snapshot import Snapshot
@@ -22,11 +25,27 @@ METRICS_FILE = "metrics.json"
 VALUES = "values"  # folder of each placement's figures, customer by customer
 
 
-def evaluate_models(settings: Settings, *, snapshot: str, ranking_set: str, rankers: str) -> Result:
-    """Measure the twins, every generator and the plain fusion on the hold-out, and write the report."""
+def evaluate_models(
+    settings: Settings,
+    *,
+    snapshot: str,
+    ranking_set: str,
+    rankers: str,
+    champions: Mapping[str, Sequence[Mapping[str, str]]],
+) -> Result:
+    """Measure the twins beside every other model on the hold-out, and write the report.
+
+    Args:
+        settings: in force.
+        snapshot: URI of the training's snapshot.
+        ranking_set: URI of the ranking set.
+        rankers: URI of the trained rankers.
+        champions: what serves, as ``find_champions`` found it.
+    """
     source = Snapshot.open(snapshot)
     plan = cuts_of(settings, source)
     facts = facts_of(ranking_set)
+    serving = {name: other_champion(settings, name, rankers, champions.get(name, ())) for name in facts["placements"]}
 
     def build(folder: Path) -> dict[str, Any]:
         evaluation: dict[str, Any] = {
@@ -39,10 +58,14 @@ def evaluate_models(settings: Settings, *, snapshot: str, ranking_set: str, rank
         (folder / VALUES).mkdir()
         holdout = read_holdout(settings, source, plan.holdout, local_path(facts["features"]) / cut_name(plan.holdout))
         for placement in facts["placements"]:
-            compared, lists = evaluate_placement(settings, holdout, placement, plan, facts, rankers, ranking_set)
-            evaluation["placements"][placement] = compared.figures
+            about, others = _champion(settings, placement, serving[placement], plan, ranking_set)
+            compared, lists = evaluate_placement(
+                settings, holdout, placement, plan, facts, rankers, ranking_set, others
+            )
+            evaluation["placements"][placement] = compared.figures | {CHAMPION: about}
             compared.values.write(folder / VALUES / f"{placement}.parquet")
-            examples += collect_examples(settings, source, placement, plan.holdout, lists)
+            truth = holdout.ground(repeats=settings.placement(placement).repeats).truth
+            examples += collect_examples(settings, source, placement, plan.holdout, truth, lists, others.get(CHAMPION))
         text = json.dumps(evaluation, indent=1, allow_nan=False)
         (folder / METRICS_FILE).write_text(text, encoding="utf-8")
         (folder / "examples.json").write_text(json.dumps(examples, indent=1), encoding="utf-8")
@@ -50,9 +73,25 @@ def evaluate_models(settings: Settings, *, snapshot: str, ranking_set: str, rank
         return {"metrics": _headlines(evaluation)}
 
     measured = (settings.gate.model_dump(mode="json"), settings.evaluation.model_dump(mode="json"))
-    name = fingerprint(local_path(rankers).name, local_path(ranking_set).name, measured, code_hash("evaluation"))
-    made = ArtifactStore(settings.resolved_home).make("evaluations", name, build)
+    before = {name: version_key(one) for name, one in serving.items()}
+    inputs = (local_path(rankers).name, local_path(ranking_set).name, before)
+    made = ArtifactStore(settings.resolved_home).make(
+        "evaluations", fingerprint(*inputs, measured, code_hash("evaluation")), build
+    )
     return {"evaluation": made.uri, "metrics": made.facts["metrics"], "reused": made.reused}
+
+
+def _champion(
+    settings: Settings, placement: str, found: Mapping[str, str] | None, plan: CutPlan, ranking_set: str
+) -> tuple[dict[str, Any] | None, dict[str, Lists]]:
+    """Return what is said about the champion, and its lists if it can be compared with."""
+    if found is None:
+        return None, {}
+    champion = open_champion(found, plan.holdout)
+    if isinstance(champion, NotCompared):
+        return describe(champion), {}
+    k = max(*settings.evaluation.ks, K)
+    return describe(champion), {CHAMPION: lists_of(settings, placement, champion, plan, ranking_set, k)}
 
 
 def _headlines(evaluation: Mapping[str, Any]) -> dict[str, dict[str, float]]:

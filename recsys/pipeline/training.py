@@ -86,16 +86,20 @@ def _at_cut(
         yield connection, read_history(connection, settings, cut, source.user_count, needs=needs)
 
 
-def generate_candidates(settings: Settings, *, snapshot: str, generator: str) -> Result:
-    """Let one generator propose products to the ranking set's customers at every cut of a training."""
+def generate_candidates(settings: Settings, *, snapshot: str, generator: str, only_holdout: bool = False) -> Result:
+    """Let one generator propose products to the ranking set's customers at every cut of a training.
+
+    With ``only_holdout`` at the hold-out alone: for a model that is measured there, but not trained.
+    """
     source = Snapshot.open(snapshot)
     plan = cuts_of(settings, source)
+    cuts = (plan.holdout,) if only_holdout else plan.all
     customers = sample_customers(source.user_count, settings)
     keep = settings.candidates.per_generator
     needs = make_generator(generator).needs  # an unknown name is told before the work begins
 
     def build(folder: Path) -> dict[str, Any]:
-        for cut in plan.all:
+        for cut in cuts:
             at = folder / cut_name(cut)
             at.mkdir()
             with _at_cut(settings, source, cut, needs) as (_, history):
@@ -106,7 +110,7 @@ def generate_candidates(settings: Settings, *, snapshot: str, generator: str) ->
                 write_proposals((block[position] for block in blocks), at / f"{variant}.parquet")
         return {"generator": generator}
 
-    name = _name(source, generator, settings.candidates.model_dump(mode="json"), settings)
+    name = _name(source, generator, settings.candidates.model_dump(mode="json"), only_holdout, settings)
     made = _store(settings).make("candidates", f"{generator}-{name}", build)
     return {"candidates": made.uri, "generator": generator, "reused": made.reused}
 

@@ -53,10 +53,13 @@ class Recipe:
             "features": self.features,
         }
 
+    def as_text(self) -> str:
+        """Return the text of ``recipe.json``."""
+        return json.dumps(self.as_json(), indent=1, sort_keys=True)
+
     def save(self, folder: Path) -> None:
         """Write ``recipe.json``."""
-        text = json.dumps(self.as_json(), indent=1, sort_keys=True)
-        (folder / RECIPE_FILE).write_text(text, encoding="utf-8")
+        (folder / RECIPE_FILE).write_text(self.as_text(), encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path) -> "Recipe":

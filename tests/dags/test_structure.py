@@ -8,7 +8,7 @@ import pytest
 from recsys.assets import assets_root
 from recsys.settings import load_settings
 
-HOLDS_WAREHOUSE = {"snapshot", "gate", "promotion", "state", "publication"}
+HOLDS_WAREHOUSE = {"snapshot", "champions", "gate", "promotion", "state", "publication"}
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def test_training_and_publication_are_the_chain_in_order(dags: dict[str, Any]) -
     assert order["recsys_publish"] == ["snapshot", "state", "scoring", "publication"]
     assert order["recsys_train"][0] == "snapshot"
     assert set(order["recsys_train"][1:3]) == {"features", "candidates"}
-    last = ["ranking_set", "ranker", "evaluation", "registration", "gate", "promotion"]
+    last = ["ranking_set", "ranker", "champions", "evaluation", "registration", "gate", "promotion"]
     assert order["recsys_train"][3:] == last
 
 
@@ -90,7 +90,7 @@ def test_both_together_make_at_most_25_task_instances(dags: dict[str, Any]) -> N
         "publication": len(settings.placements),
     }
     total = sum(copies.get(task.task_id, 1) for dag in dags.values() for task in dag.tasks)
-    assert total == 19
+    assert total == 20
 
 
 def test_only_a_promotion_announces_a_champion_and_the_publication_waits_for_it(dags: dict[str, Any]) -> None:

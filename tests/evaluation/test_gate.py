@@ -58,7 +58,20 @@ def test_the_policy_can_be_turned_round() -> None:
 def test_a_champion_that_was_not_compared_with_is_never_replaced_by_itself() -> None:
     found = verdict(placement(), gate=GateSettings(later_champions="auto"), has_champion=True)
     assert (found["gate"], found["decision"]) == ("passed", "ask")
-    assert "the champion was not compared" in found["why"]
+    assert "the champion was not compared with, so a person decides" in found["why"]
+
+
+def test_why_the_champion_was_not_compared_with_is_told() -> None:
+    figures = {**placement(), "champion": {"version": "1", "is_compared": False, "why": "it has no twin"}}
+    assert "the champion was not compared with (it has no twin), so" in verdict(figures, has_champion=True)["why"]
+
+
+def test_a_difference_without_an_interval_fails() -> None:
+    figures = with_interval(placement(), "popularity", 0.1, 0.2)
+    figures["comparisons"][-1] |= {"low": None, "high": None}
+    found = verdict(figures)
+    assert found["gate"] == "failed"
+    assert "popularity: not measured" in found["why"]
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,10 @@ class Page(HTMLParser):
         return next(" | ".join(" ".join(cell.split()) for cell in row) for row in self.rows if row[0].startswith(name))
 
 
+def product(title: str, *, is_bought: bool = False, other_rank: int | None = None) -> dict[str, object]:
+    return {"title": title, "is_bought": is_bought, "other_rank": other_rank}
+
+
 @pytest.fixture(scope="module")
 def page() -> Page:
     figures = evaluation()
@@ -104,8 +108,8 @@ def test_examples_are_shown_at_their_placement_and_what_is_new_is_marked() -> No
     example = {
         "user": "7",
         "history": ["Milk"],
-        "before": ["Soup"],
-        "after": ["Soup", "Bread & <b>butter</b>"],
+        "before": [product("Soup", other_rank=1)],
+        "after": [product("Soup", other_rank=1), product("Bread & <b>butter</b>")],
     }
     html = render_report(evaluation(), examples=[{**example, "placement": "discover"}])
     assert html.index("Customer 7 bought") > html.index('<section id="discover">')
@@ -114,7 +118,7 @@ def test_examples_are_shown_at_their_placement_and_what_is_new_is_marked() -> No
 
 
 def test_a_first_model_has_no_list_before() -> None:
-    example = {"user": "7", "history": ["Milk"], "before": [], "after": ["Soup"]}
+    example = {"user": "7", "history": ["Milk"], "before": [], "after": [product("Soup")]}
     html = render_report(evaluation(), examples=[example])
     assert "Sees now" not in html
     assert "<li>Soup</li>" in html

@@ -36,8 +36,18 @@ class Truth:
 
     def restricted(self, items: NDArray[np.integer]) -> "Truth":
         """Return the truth of some products alone: only customers to whom one of them was relevant remain."""
-        kept = self.pairs[np.isin(self.pairs & 0xFFFFFFFF, items)]
-        return Truth.of(kept >> 32, kept & 0xFFFFFFFF)
+        kept = np.isin(self.pair_items, items)
+        return Truth.of(self.pair_users[kept], self.pair_items[kept])
+
+    @property
+    def pair_users(self) -> NDArray[np.int64]:
+        """The customer of each pair."""
+        return self.pairs >> 32
+
+    @property
+    def pair_items(self) -> NDArray[np.int64]:
+        """The product of each pair."""
+        return self.pairs & 0xFFFFFFFF
 
 
 def _key(user_idx: NDArray[np.integer], item_idx: NDArray[np.integer]) -> NDArray[np.int64]:

@@ -1,0 +1,159 @@
+"""The model that serves now, measured on the new hold-out beside the one that may replace it.
+
+A registered bundle carries two rankers of one training: the release, which learned from everything up to the
+training's ``as_of``, and its evaluation twin, which had seen nothing of the window before that. Whichever is the
+newest that has seen nothing of the new window is measured; if both have, there is no comparison, and it is said.
+"""
+
+import json
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from pydantic import ValidationError
+
+from recsys.artifacts import local_path
+from recsys.errors import NotFoundError
+from recsys.features import features_hash
+from recsys.lists import Lists
+from recsys.ranking import Ranker, RankingSet, write_ranking_rows
+from recsys.ranking.ingredients import Ingredients
+from recsys.ranking.ranker import MODEL_FILE
+from recsys.scoring import Recipe
+from recsys.settings import Settings
+
+TWIN: Final = "twin"  # folder of a bundle with the evaluation twin
+TWIN_FILE: Final = "twin.json"
+RELEASE: Final = "release"
+
+
+@dataclass(frozen=True)
+class Champion:
+    """A champion that can be measured at a cut.
+
+    Attributes:
+        model: the registered model.
+        version: its version.
+        kind: which of its rankers is measured, release or twin.
+        ranker: that ranker.
+        recipe: how its candidates are made.
+    """
+
+    model: str
+    version: str
+    kind: str
+    ranker: Ranker
+    recipe: Recipe
+
+
+@dataclass(frozen=True)
+class NotCompared:
+    """A champion that can't be measured, and why not."""
+
+    model: str
+    version: str
+    why: str
+
+
+def save_twin(bundle: Path, ranker: Path, *, as_of: datetime, learned_until: datetime) -> None:
+    """Add the evaluation twin to a bundle.
+
+    Args:
+        bundle: the folder of a model's plain files.
+        ranker: the twin's file.
+        as_of: what the release learned from ends here.
+        learned_until: what the twin learned from ends here.
+    """
+    folder = bundle / TWIN
+    folder.mkdir()
+    (folder / MODEL_FILE).write_bytes(ranker.read_bytes())
+    about = {"as_of": as_of.isoformat(), "learned_until": learned_until.isoformat()}
+    (folder / TWIN_FILE).write_text(json.dumps(about, indent=1), encoding="utf-8")
+
+
+class _ObstacleError(Exception):
+    """Why a champion can't be measured."""
+
+
+def open_champion(found: Mapping[str, str], cut: datetime) -> Champion | NotCompared:
+    """Open a champion to be measured on what happened after a cut.
+
+    Args:
+        found: its ``model`` and ``version``, and either the URI of its ``bundle`` or ``why`` there is none.
+        cut: where the hold-out window begins.
+    """
+    try:
+        if "bundle" not in found:
+            raise _ObstacleError(found["why"])
+        bundle = local_path(found["bundle"])
+        recipe = _recipe(bundle)
+        kind = _unknowing(bundle, cut)
+        ranker = Ranker.load(bundle if kind == RELEASE else bundle / TWIN)
+    except (NotFoundError, _ObstacleError) as error:
+        return NotCompared(found["model"], found["version"], str(error))
+    return Champion(found["model"], found["version"], kind, ranker, recipe)
+
+
+def _recipe(bundle: Path) -> Recipe:
+    try:
+        recipe = Recipe.load(bundle)
+    except (ValidationError, KeyError) as error:
+        raise _ObstacleError(f"its recipe can't be read by this release ({type(error).__name__})") from error
+    if recipe.features != features_hash():
+        raise _ObstacleError("the feature SQL has changed since it was trained")
+    return recipe
+
+
+def _unknowing(bundle: Path, cut: datetime) -> str:
+    """Return which of a bundle's rankers has seen nothing of what came after a cut, the newest of them."""
+    path = bundle / TWIN / TWIN_FILE
+    if not path.is_file():
+        raise _ObstacleError("it was registered without its evaluation twin")
+    about = json.loads(path.read_text(encoding="utf-8"))
+    if datetime.fromisoformat(about["as_of"]) <= cut:
+        return RELEASE
+    if datetime.fromisoformat(about["learned_until"]) <= cut:
+        return TWIN
+    raise _ObstacleError(f"it has learned from days after {cut:%Y-%m-%d}, on which it would be measured")
+
+
+def champion_lists(
+    settings: Settings, champion: Champion, made_of: Ingredients, cut: datetime, rows: Path | None, k: int
+) -> Lists:
+    """Return the lists that a champion would have shown at a cut.
+
+    Args:
+        settings: in force, for threads and memory.
+        champion: whose lists.
+        made_of: features, and the proposals of the champion's recipe.
+        cut: the moment.
+        rows: candidates with features that were made by the same recipe; made here if None.
+        k: products a customer.
+    """
+    if rows is not None:
+        return _ranked(settings, champion, rows, k)
+    with tempfile.TemporaryDirectory() as work, made_of.laid(settings, cut) as connection:
+        path = Path(work) / "candidates.parquet"
+        rules = champion.recipe.rules
+        write_ranking_rows(
+            connection, rules, made_of.files(cut, rules), made_of.generators, path, negatives=None, seed=settings.seed
+        )
+        return _ranked(settings, champion, path, k)
+
+
+def _ranked(settings: Settings, champion: Champion, rows: Path, k: int) -> Lists:
+    read = RankingSet.read([rows])
+    wanted = np.array([read.names.index(name) for name in champion.ranker.names])
+    scores = champion.ranker.scores(read.features[:, wanted], settings.thread_count)
+    return Lists.ranked(read.user_idx, read.item_idx, scores, k)
+
+
+def describe(champion: Champion | NotCompared) -> dict[str, Any]:
+    """Return what the evaluation JSON says about a champion: model, version, is_compared, measured and why."""
+    if isinstance(champion, NotCompared):
+        return {"model": champion.model, "version": champion.version, "is_compared": False, "why": champion.why}
+    return {"model": champion.model, "version": champion.version, "is_compared": True, "measured": champion.kind}
