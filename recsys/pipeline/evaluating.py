@@ -31,7 +31,7 @@ def evaluate_models(
     snapshot: str,
     ranking_set: str,
     rankers: str,
-    champions: Mapping[str, Sequence[Mapping[str, str]]],
+    champions: Mapping[str, Sequence[Mapping[str, str]]] | None = None,
 ) -> Result:
     """Measure the twins beside every other model on the hold-out, and write the report.
 
@@ -40,12 +40,14 @@ def evaluate_models(
         snapshot: URI of the training's snapshot.
         ranking_set: URI of the ranking set.
         rankers: URI of the trained rankers.
-        champions: what serves, as ``find_champions`` found it.
+        champions: what serves, as ``find_champions`` found it; nothing if None.
     """
     source = Snapshot.open(snapshot)
     plan = cuts_of(settings, source)
     facts = facts_of(ranking_set)
-    serving = {name: other_champion(settings, name, rankers, champions.get(name, ())) for name in facts["placements"]}
+    serving = {
+        name: other_champion(settings, name, rankers, (champions or {}).get(name, ())) for name in facts["placements"]
+    }
 
     def build(folder: Path) -> dict[str, Any]:
         evaluation: dict[str, Any] = {
