@@ -19,6 +19,7 @@ REQUIRED: dict[str, tuple[str, ...]] = {
     c.USERS: (c.USER_ID, c.BUCKET, c.CREATED_AT, c.IS_PERSONALISED, c.ATTRIBUTES),
     c.ITEMS: (c.ITEM_ID,),
     c.ITEM_VERSIONS: (c.ITEM_ID, "valid_from", c.TITLE, c.CATEGORY, c.BRAND, c.AVAILABLE, c.RECOMMENDABLE),
+    c.PROMOTIONS: (c.ITEM_ID, c.MARKET, "starts_at", "ends_at", "known_at"),
     c.SOURCES: ("has_item_history",),
     c.EVENTS: (
         c.EVENT_ID,

@@ -6,6 +6,7 @@ A folder ``snapshots/<id>`` with
 - ``items.parquet``   item_idx (dense, ordered by id), item_id, title, category, brand, recommendable, exists_from
 - ``item_versions.parquet``  item_idx, valid_from, valid_to, category, brand, recommendable: what products were at
   earlier moments, ordered by product and time
+- ``promotions.parquet``  item_idx, market, starts_at, ends_at, known_at
 - ``events/NN.parquet``  the events of one range of buckets, ordered by customer, time and id
 - ``events/guests.parquet``
 - ``manifest.json``   as_of, source, row counts, schema, the files' hashes and what was rejected by rule
@@ -35,7 +36,7 @@ from recsys.warehouse import Warehouse, open_warehouse
 
 KIND = "snapshots"
 PARTS = 16
-EXTRACTED = (c.USERS, c.ITEMS, c.ITEM_VERSIONS, c.EVENTS)
+EXTRACTED = (c.USERS, c.ITEMS, c.ITEM_VERSIONS, c.PROMOTIONS, c.EVENTS)
 MANIFEST = "manifest.json"
 
 
@@ -96,6 +97,11 @@ class Snapshot:
         return self.folder / "item_versions.parquet"
 
     @property
+    def promotions(self) -> Path:
+        """The file of promotions."""
+        return self.folder / "promotions.parquet"
+
+    @property
     def user_count(self) -> int:
         """Number of customers."""
         return int(self.manifest["rows"][c.USERS])
@@ -115,13 +121,15 @@ class Snapshot:
         ]
 
     def attach(self, connection: duckdb.DuckDBPyConnection, bucket_from: int = 0, bucket_to: int = c.BUCKETS) -> None:
-        """Give a DuckDB connection the views ``users``, ``items``, ``item_versions``, ``events`` and ``guest_events``.
+        """Give a DuckDB connection the views ``users``, ``items``, ``item_versions``, ``promotions``, ``events`` and
+        ``guest_events``.
 
         The events are those of customers in the buckets.
         """
         connection.from_parquet(str(self.users)).create_view(c.USERS)
         connection.from_parquet(str(self.items)).create_view(c.ITEMS)
         connection.from_parquet(str(self.item_versions)).create_view(c.ITEM_VERSIONS)
+        connection.from_parquet(str(self.promotions)).create_view(c.PROMOTIONS)
         connection.from_parquet(self.event_files(bucket_from, bucket_to)).create_view(c.EVENTS)
         connection.from_parquet(str(self.folder / "events" / "guests.parquet")).create_view(c.GUEST_EVENTS)
 
@@ -223,7 +231,7 @@ def _build(
     for table in EXTRACTED:
         connection.from_parquet(str(raw / f"{table}.parquet")).create_view(f"extracted_{table}")
     contracts.split_entities(connection)
-    for table in (c.USERS, c.ITEMS, c.ITEM_VERSIONS):
+    for table in (c.USERS, c.ITEMS, c.ITEM_VERSIONS, c.PROMOTIONS):
         path = folder / f"{table}.parquet"
         write_parquet(connection, read_sql("snapshot", f"{table}.sql"), path)
         connection.from_parquet(str(path)).create_view(f"snapshot_{table}")
@@ -262,13 +270,14 @@ def _manifest(folder: Path, settings: Settings, moment: datetime, rejected: dict
             c.USERS: count("users.parquet"),
             c.ITEMS: count("items.parquet"),
             c.ITEM_VERSIONS: count("item_versions.parquet"),
+            c.PROMOTIONS: count("promotions.parquet"),
             c.EVENTS: count("events/*.parquet"),
             "guest_events": count("events/guests.parquet"),
         },
         "schema": {
             table: [f"{field.name}: {field.type}" for field in pq.read_schema(path)]
             for table, path in (
-                *((table, folder / f"{table}.parquet") for table in (c.USERS, c.ITEMS, c.ITEM_VERSIONS)),
+                *((table, folder / f"{table}.parquet") for table in (c.USERS, c.ITEMS, c.ITEM_VERSIONS, c.PROMOTIONS)),
                 (c.EVENTS, files[0]),
             )
         },

@@ -3,6 +3,15 @@
 from recsys.features.tables import TABLES, feature_meanings
 
 KEYS = ("user_idx", "item_idx")
+# Features that need columns of two tables; everything else is a plain column.
+CROSSED = {
+    "pair_overdue_item": "pair_days_since_last / nullif(item_interval, 0)",
+    "pair_category_share": "pair_lines / nullif(category_lines, 0)",
+    "category_breadth": "category_items / nullif(category_lines, 0)",
+    "category_overdue": "category_days_since_last / nullif(category_interval, 0)",
+    "price_to_category": "item_price / nullif(category_price, 0)",
+    "item_first_share": "item_first_buyers_28d / nullif(item_buyers_28d, 0)",
+}
 
 
 def generator_features(generators: tuple[str, ...]) -> list[str]:
@@ -12,7 +21,7 @@ def generator_features(generators: tuple[str, ...]) -> list[str]:
 
 def feature_names(generators: tuple[str, ...]) -> list[str]:
     """Return every feature in the order of the ranker's columns."""
-    return [*feature_meanings(), "pair_overdue_item", "category_breadth", *generator_features(generators)]
+    return [*feature_meanings(), *CROSSED, *generator_features(generators)]
 
 
 def assemble(generators: tuple[str, ...]) -> str:
@@ -25,16 +34,15 @@ def assemble(generators: tuple[str, ...]) -> str:
         f"left join features_{name} on " + " and ".join(f"pairs.{key} = features_{name}.{key}" for key in keys)
         for name, keys in TABLES.items()
     ]
-    # Two features need columns of two tables; everything else is a plain column.
-    crossed = {
-        "pair_overdue_item": "pair_days_since_last / nullif(item_interval, 0)",
-        "category_breadth": "category_items / nullif(category_lines, 0)",
-    }
-    chosen = [f"cast({crossed.get(name, name)} as float) as {name}" for name in feature_names(generators)]
+    chosen = [f"cast({CROSSED.get(name, name)} as float) as {name}" for name in feature_names(generators)]
     return f"""
         with pairs as (
-            select candidates.*, item_groups.category_no, item_groups.family_no, item_groups.brand_no
-            from candidates inner join item_groups using (item_idx)
+            select
+                candidates.*, item_groups.category_no, item_groups.family_no, item_groups.brand_no,
+                customers.user_market
+            from candidates
+            inner join item_groups using (item_idx)
+            left join features_user as customers using (user_idx)
         )
         select pairs.user_idx, pairs.item_idx, {", ".join(chosen)}
         from pairs

@@ -13,12 +13,14 @@ from recsys.compute import write_parquet
 TABLES: dict[str, tuple[str, ...]] = {
     "user": ("user_idx",),
     "item": ("item_idx",),
+    "promotion": ("item_idx",),
+    "market_item": ("user_market", "item_idx"),
     "user_item": ("user_idx", "item_idx"),
     "user_category": ("user_idx", "category_no"),
     "user_family": ("user_idx", "family_no"),
     "user_brand": ("user_idx", "brand_no"),
 }
-ITEM_SIDE = ("item",)
+ITEM_SIDE = ("item", "promotion", "market_item")
 _MEANING = re.compile(r"^-- (\w+): (.+)$", re.MULTILINE)
 
 
@@ -28,7 +30,8 @@ def compute_tables(
     """Compute feature tables from ``purchases`` and write each to Parquet, in the order of its keys.
 
     Args:
-        connection: has ``items_at_cut`` and ``purchases`` of the cut (see ``recsys.cuts.lay_cut``).
+        connection: has ``cuts``, ``items_at_cut`` and ``purchases`` of the cut (see ``recsys.cuts.lay_cut``), and
+            the snapshot's ``promotions``.
         folder: where ``<table>.parquet`` goes.
         names: the tables to compute.
 

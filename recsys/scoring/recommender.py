@@ -128,6 +128,10 @@ class Recommender:
                 "create temp view item_versions as select item_idx, exists_from as valid_from, "
                 "null::timestamp as valid_to, category, brand, recommendable from items"
             )
+            connection.execute(
+                "create temp table promotions (item_idx integer, market varchar, starts_at timestamp, "
+                "ends_at timestamp, known_at timestamp)"
+            )
             connection.register("given", given)
             connection.register(c.USERS, subjects)
             connection.execute(

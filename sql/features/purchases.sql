@@ -7,6 +7,7 @@ select
     events.item_idx,
     events.occurred_at,
     events.basket_id,
+    events.market,
     events.quantity,
     events.value,
     epoch(cuts.cut_at - events.occurred_at) / 86400.0 as age

@@ -10,6 +10,8 @@
 -- pair_decay_120: the same in 120 days
 -- pair_interval: mean days between the customer's purchases of it
 -- pair_overdue: days since the last purchase against that interval
+-- pair_interval_median: median days between two purchases of it
+-- pair_overdue_median: days since the last purchase against that median
 -- pair_basket_share: share of the customer's baskets with it since they first bought it
 -- pair_quantity: mean units of a purchase
 -- pair_in_last_basket: 1 if it was in the customer's last basket
@@ -53,6 +55,25 @@ pairs as (
     group by cut_id, user_idx, item_idx
 ),
 
+gaps as (
+    select
+        cut_id,
+        user_idx,
+        item_idx,
+        lag(age) over (partition by cut_id, user_idx, item_idx order by age desc, basket_id) - age as gap
+    from purchases
+),
+
+intervals as (
+    select
+        cut_id,
+        user_idx,
+        item_idx,
+        median(gap) filter (gap > 0) as interval_days
+    from gaps
+    group by cut_id, user_idx, item_idx
+),
+
 since_first as (
     select
         cut_id,
@@ -90,6 +111,8 @@ select
     pairs.decay_120 as pair_decay_120,
     (pairs.first_age - pairs.last_age) / nullif(pairs.lines - 1, 0) as pair_interval,
     pairs.last_age * (pairs.lines - 1) / nullif(pairs.first_age - pairs.last_age, 0) as pair_overdue,
+    intervals.interval_days as pair_interval_median,
+    pairs.last_age / nullif(intervals.interval_days, 0) as pair_overdue_median,
     pairs.baskets / chances.baskets_since as pair_basket_share,
     pairs.quantity as pair_quantity,
     cast(pairs.last_age <= last_baskets.age as integer) as pair_in_last_basket,
@@ -98,5 +121,7 @@ select
     ) as pair_order
 from pairs
 inner join last_baskets on pairs.cut_id = last_baskets.cut_id and pairs.user_idx = last_baskets.user_idx
+inner join intervals
+    on pairs.cut_id = intervals.cut_id and pairs.user_idx = intervals.user_idx and pairs.item_idx = intervals.item_idx
 left join chances
     on pairs.cut_id = chances.cut_id and pairs.user_idx = chances.user_idx and pairs.item_idx = chances.item_idx

@@ -12,14 +12,14 @@ import pytest
 from recsys.compute import engine
 from recsys.cuts import lay_cut
 from recsys.features import TABLES, compute_tables, feature_meanings, features_hash
-from recsys.features.assemble import assemble, feature_names, generator_features
+from recsys.features.assemble import CROSSED, assemble, feature_names, generator_features
 from recsys.ranking.ranking_set import attach_features
 from recsys.settings import GENERATORS
 from recsys.snapshot import Snapshot, take_snapshot
-from tests.support.planted import NOW, Event, Version, days, quick_settings, write_shop
+from tests.support.planted import NOW, Event, Promotion, Version, days, quick_settings, write_shop
 
 CUT = datetime(2024, 6, 1)  # 152 days after the products were first seen
-KEYS = {"cut_id", "user_idx", "item_idx", "category_no", "family_no", "brand_no"}
+KEYS = {"cut_id", "user_idx", "user_market", "item_idx", "category_no", "family_no", "brand_no"}
 ITEMS = (
     Version("A", category="D > G > x", brand="X"),
     Version("B", category="D > G > x", brand="Y"),
@@ -50,6 +50,15 @@ EVENTS = (
     Event("ann", "A", CUT + days(100)),
 )
 
+PROMOTIONS = (
+    Promotion("A", "store 1", CUT - days(3), CUT + days(4), CUT - days(5)),
+    Promotion("A", "store 2", CUT - days(20), CUT - days(13), CUT - days(20)),
+    # Too long ago, known too late, begun too late.
+    Promotion("C", "store 1", CUT - days(100), CUT - days(90), CUT - days(100)),
+    Promotion("B", "store 1", CUT - days(3), CUT + days(4), CUT),
+    Promotion("C", "store 1", CUT, CUT + days(7), CUT - days(5)),
+)
+
 
 def decay(half_life: float, *ages: float) -> float:
     return sum(0.5 ** (age / half_life) for age in ages)
@@ -71,7 +80,7 @@ def pair(
 
 def group(
     prefix: str, lines: int, items: int, last: float, lines_28d: int, ages: tuple[float, ...], share: float
-) -> Mapping[str, float | None]:
+) -> dict[str, float | None]:
     return {
         f"{prefix}_lines": lines,
         f"{prefix}_items": items,
@@ -82,12 +91,28 @@ def group(
     }
 
 
+def category(interval: float | None, new_items: int, price: float) -> dict[str, float | None]:
+    return {"category_interval": interval, "category_new_items_112d": new_items, "category_price": price}
+
+
+def market(buyers: int, rate: float, lift: float, promoted: int) -> dict[str, float | None]:
+    return {
+        "market_buyers_84d": buyers,
+        "market_rate": rate,
+        "market_lift": lift,
+        "market_promoted": promoted,
+    }
+
+
 def item(*values: float | None) -> Mapping[str, float | None]:
     names = (
         "item_lines",
         "item_buyers",
         "item_buyers_7d",
         "item_buyers_28d",
+        "item_buyers_14d",
+        "item_first_buyers_28d",
+        "item_days_since_last",
         "item_trend",
         "item_repeat_share",
         "item_lines_per_buyer",
@@ -95,6 +120,7 @@ def item(*values: float | None) -> Mapping[str, float | None]:
         "item_age",
         "item_price",
         "item_price_change",
+        "item_price_week",
         "item_category_share",
     )
     return dict(zip(names, values, strict=True))
@@ -114,6 +140,7 @@ EXPECTED: dict[str, dict[tuple[str, ...], Mapping[str, float | None]]] = {
             "user_lines_28d": 3,
             "user_baskets_28d": 2,
             "user_value_per_line": (2 + 6 + 6 + 3 + 5 + 3) / 6,
+            "user_new_items_84d": 3,
         },
         ("bob",): {
             "user_lines": 2,
@@ -127,13 +154,21 @@ EXPECTED: dict[str, dict[tuple[str, ...], Mapping[str, float | None]]] = {
             "user_lines_28d": 1,
             "user_baskets_28d": 1,
             "user_value_per_line": 4,
+            "user_new_items_84d": 2,
         },
     },
     "item": {
         # 28 days: ann and bob; the 28 days before: ann; ann's gaps are 30 and 30 days; category: A 2, B 1 buyers
-        ("A",): item(4, 2, 1, 2, 3 / 2, 1 / 2, 2, 30, 152, 15 / 7, (7 / 3) / (15 / 7), 2 / 3),
-        ("B",): item(2, 1, 1, 1, 2 / 1, 1, 2, 68, 152, 9 / 3, 1, 1 / 3),
-        ("C",): item(2, 2, 0, 1, 2 / 2, 0, 1, None, 152, 9 / 2, 5 / 4.5, 1),
+        ("A",): item(4, 2, 1, 2, 2, 1, 5, 3 / 2, 1 / 2, 2, 30, 152, 15 / 7, (7 / 3) / (15 / 7), 14 / 15, 2 / 3),
+        ("B",): item(2, 1, 1, 1, 1, 0, 2, 2 / 1, 1, 2, 68, 152, 9 / 3, 1, 1, 1 / 3),
+        ("C",): item(2, 2, 0, 1, 1, 1, 10, 2 / 2, 0, 1, None, 152, 9 / 2, 5 / 4.5, None, 1),
+    },
+    "promotion": {("A",): {"item_promoted_markets": 1, "item_promotions_56d": 2}},
+    # both customers of these days bought in store 1
+    "market_item": {
+        ("store 1", "A"): market(2, 2 / 7, 2 / 7, 1),
+        ("store 1", "B"): market(1, 1 / 7, (1 / 7) / (1 / 2), 0),
+        ("store 1", "C"): market(2, 2 / 7, 2 / 7, 0),
     },
     "user_item": {
         ("ann", "A"): pair(
@@ -144,6 +179,8 @@ EXPECTED: dict[str, dict[tuple[str, ...], Mapping[str, float | None]]] = {
             (70, 40, 10),
             pair_interval=30,
             pair_overdue=10 / 30,
+            pair_interval_median=30,
+            pair_overdue_median=10 / 30,
             pair_basket_share=3 / 4,
             pair_quantity=5 / 3,
             pair_in_last_basket=0,
@@ -157,6 +194,8 @@ EXPECTED: dict[str, dict[tuple[str, ...], Mapping[str, float | None]]] = {
             (70, 2),
             pair_interval=68,
             pair_overdue=2 / 68,
+            pair_interval_median=68,
+            pair_overdue_median=2 / 68,
             pair_basket_share=2 / 4,
             pair_quantity=3 / 2,
             pair_in_last_basket=1,
@@ -170,6 +209,8 @@ EXPECTED: dict[str, dict[tuple[str, ...], Mapping[str, float | None]]] = {
             (10,),
             pair_interval=None,
             pair_overdue=None,
+            pair_interval_median=None,
+            pair_overdue_median=None,
             pair_basket_share=1 / 2,
             pair_quantity=1,
             pair_in_last_basket=0,
@@ -183,6 +224,8 @@ EXPECTED: dict[str, dict[tuple[str, ...], Mapping[str, float | None]]] = {
             (5,),
             pair_interval=None,
             pair_overdue=None,
+            pair_interval_median=None,
+            pair_overdue_median=None,
             pair_basket_share=1,
             pair_quantity=2,
             pair_in_last_basket=1,
@@ -196,6 +239,8 @@ EXPECTED: dict[str, dict[tuple[str, ...], Mapping[str, float | None]]] = {
             (50,),
             pair_interval=None,
             pair_overdue=None,
+            pair_interval_median=None,
+            pair_overdue_median=None,
             pair_basket_share=1 / 2,
             pair_quantity=1,
             pair_in_last_basket=0,
@@ -203,10 +248,11 @@ EXPECTED: dict[str, dict[tuple[str, ...], Mapping[str, float | None]]] = {
         ),
     },
     "user_category": {
-        ("ann", "A"): group("category", 5, 2, 2, 2, (70, 70, 40, 10, 2), 5 / 6),
-        ("ann", "C"): group("category", 1, 1, 10, 1, (10,), 1 / 6),
-        ("bob", "A"): group("category", 1, 1, 5, 1, (5,), 1 / 2),
-        ("bob", "C"): group("category", 1, 1, 50, 0, (50,), 1 / 2),
+        # ann's baskets with it are 70, 40, 10 and 2 days old
+        ("ann", "A"): category(30, 2, 20 / 8) | group("category", 5, 2, 2, 2, (70, 70, 40, 10, 2), 5 / 6),
+        ("ann", "C"): category(None, 1, 5) | group("category", 1, 1, 10, 1, (10,), 1 / 6),
+        ("bob", "A"): category(None, 1, 2) | group("category", 1, 1, 5, 1, (5,), 1 / 2),
+        ("bob", "C"): category(None, 1, 4) | group("category", 1, 1, 50, 0, (50,), 1 / 2),
     },
     "user_family": {
         ("ann", "A"): group("family", 6, 3, 2, 3, (70, 70, 40, 10, 10, 2), 1),
@@ -225,7 +271,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The feature tables at the cut, with customers and the first product of each group by name."""
     place = tmp_path_factory.mktemp("features")
     settings = quick_settings(place)
-    write_shop(settings, users=["ann", "bob"], items=ITEMS, events=EVENTS)
+    write_shop(settings, users=["ann", "bob"], items=ITEMS, events=EVENTS, promotions=PROMOTIONS)
     snapshot = Snapshot.open(take_snapshot(settings, as_of="latest", now=NOW).uri)
     with engine(settings) as connection:
         snapshot.attach(connection)
@@ -289,6 +335,8 @@ def assembled_users(folder: Path) -> dict[int, str]:
 
 
 def name_of(column: str, number: int, users: dict[int, str]) -> str:
+    if column == "user_market":
+        return str(number)
     if column == "user_idx":
         return users[number]
     return {value: name for name, value in NUMBERS[column].items()}[number]
@@ -301,8 +349,10 @@ def test_every_feature_is_worked_out_at_least_once() -> None:
 
 @pytest.mark.parametrize("table", TABLES)
 def test_every_column_has_a_line_of_meaning_and_every_line_a_column(folder: Path, table: str) -> None:
-    prefix = {"user_item": "pair"}.get(table, table.removeprefix("user_") if "_" in table else table)
-    meanings = {name for name in feature_meanings() if name.startswith(f"{prefix}_")}
+    prefixes = {"user_item": "pair_", "market_item": "market_", "promotion": "item_promot"}
+    prefix = prefixes.get(table, f"{table.removeprefix('user_')}_")
+    other = () if table == "promotion" else ("item_promot",)
+    meanings = {name for name in feature_meanings() if name.startswith(prefix) and not name.startswith(other)}
     columns = set(pq.read_schema(folder / f"{table}.parquet").names) - KEYS
     assert columns == meanings
     assert all(feature_meanings()[name].strip() for name in columns)
@@ -314,9 +364,7 @@ def test_assembled_rows_have_every_feature_in_order(folder: Path) -> None:
     assert schema.names == ["user_id", "item_id", "user_idx", "item_idx", *names]
     assert {str(schema.field(name).type) for name in names} == {"float"}
     assert generator_features(GENERATORS)[-1] == "fused_rank"
-    assert set(names) == {*feature_meanings(), "pair_overdue_item", "category_breadth"} | set(
-        generator_features(("popularity", "als"))
-    )
+    assert set(names) == {*feature_meanings(), *CROSSED} | set(generator_features(("popularity", "als")))
 
 
 def test_assembled_values_by_hand(folder: Path) -> None:
@@ -326,6 +374,11 @@ def test_assembled_values_by_hand(folder: Path) -> None:
     ann = row["ann", "A"]
     assert ann["pair_overdue_item"] == pytest.approx(10 / 30)
     assert ann["category_breadth"] == pytest.approx(2 / 5)
+    assert ann["pair_category_share"] == pytest.approx(3 / 5)
+    assert ann["category_overdue"] == pytest.approx(2 / 30)
+    assert ann["price_to_category"] == pytest.approx((15 / 7) / (20 / 8))
+    assert ann["item_first_share"] == pytest.approx(1 / 2)
+    assert (ann["market_promoted"], row["bob", "A"]["market_promoted"]) == (1, 1)
     assert ann["user_lines"] == 6
     assert ann["item_buyers"] == 2
     assert ann["brand_lines"] == 4

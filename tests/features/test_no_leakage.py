@@ -169,7 +169,7 @@ def test_the_future_of_the_warehouse_changes_no_snapshot(
 def test_the_plant_is_seen_once_its_time_has_come(shop: Settings, clean_id: str) -> None:
     """The property above would hold as well if what is planted were never read."""
     seen = []
-    for change in ("events", "items", "changes", "users"):
+    for change in ("events", "items", "changes", "users", "promotions"):
         future: dict[str, list[Any]] = {name: [] for name in ("events", "items", "changes", "users", "promotions")}
         at = AS_OF - timedelta(seconds=1)
         future[change] = {
@@ -177,19 +177,21 @@ def test_the_plant_is_seen_once_its_time_has_come(shop: Settings, clean_id: str)
             "items": [Version(f"{MARK}1", at, "New")],
             "changes": [Version(item_id(2), at, "Changed")],
             "users": [Person(f"{MARK}1", at)],
+            "promotions": [at],
         }[change]
         plant(shop, future)
         try:
             seen.append(snapshot_id(shop, AS_OF))
         finally:
             uproot(shop)
-    assert len({clean_id, *seen}) == 5
+    assert len({clean_id, *seen}) == 6
     assert snapshot_id(shop, AS_OF) == clean_id
 
 
 CUT = AS_OF - timedelta(days=30)
 NAMED = {
     "user_idx": "users.user_id",
+    "user_market": "features.user_market",
     "item_idx": "items.item_id",
     "category_no": "(select any_value(category) from items_at_cut join item_groups using (item_idx) "
     "where item_groups.category_no = features.category_no)",

@@ -111,7 +111,40 @@ class Person:
         }
 
 
+@dataclass(frozen=True)
+class Promotion:
+    """One row of ``shop.promotions``."""
+
+    item: str
+    market: str
+    starts: datetime
+    ends: datetime
+    known: datetime
+
+    def row(self, number: int) -> dict[str, Any]:
+        return {
+            "promotion_id": f"p{number}",
+            "item_id": self.item,
+            "market": self.market,
+            "kind": "display",
+            "starts_at": self.starts,
+            "ends_at": self.ends,
+            "known_at": self.known,
+        }
+
+
 SCHEMAS = {
+    "promotions": pa.schema(
+        [
+            ("promotion_id", pa.string()),
+            ("item_id", pa.string()),
+            ("market", pa.string()),
+            ("kind", pa.string()),
+            ("starts_at", TIME),
+            ("ends_at", TIME),
+            ("known_at", TIME),
+        ]
+    ),
     "events": pa.schema(
         [
             ("event_id", pa.string()),
@@ -145,6 +178,7 @@ def write_shop(
     users: Iterable[Person | str],
     items: Iterable[Version | str],
     events: Iterable[Event],
+    promotions: Iterable[Promotion] = (),
 ) -> None:
     """Replace all of ``shop.*`` by these rows, in their order."""
     versions = [Version(item) if isinstance(item, str) else item for item in items]
@@ -158,6 +192,9 @@ def write_shop(
                 rows = [person.row() for person in people]
                 warehouse.append(connection, "shop.users", pa.Table.from_pylist(rows, SCHEMAS["users"]))
             _write_versions(warehouse, connection, versions)
+            told = [promotion.row(number) for number, promotion in enumerate(promotions)]
+            if told:
+                warehouse.append(connection, "shop.promotions", pa.Table.from_pylist(told, SCHEMAS["promotions"]))
         add_events(warehouse, events)
 
 
