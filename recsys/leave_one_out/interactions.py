@@ -193,6 +193,7 @@ def _write(
     users = read_sql(ROOM, "users.sql").format(bucket=bucket_sql(settings.namespace, c.USER_ID))
     queries = {c.USERS: users, c.ITEMS: read_sql(ROOM, "items.sql")}
     queries[c.ITEM_VERSIONS] = read_sql(ROOM, "item_versions.sql")
+    queries[c.PROMOTIONS] = read_sql(ROOM, "promotions.sql")
     rows = {}
     for table, query in queries.items():
         target = folder / f"{table}.parquet"
