@@ -33,6 +33,8 @@ GENERATORS = (  # all there are, in the order of their reports
     "item_cf",
     "user_cf",
     "als",
+    "bpr",
+    "ease",
 )
 DEFAULT_GENERATORS = ("popularity", "repurchase", "item_cf", "user_cf", "als")
 UNBOUNDED = 1e300  # both engines know it, unlike infinity
@@ -89,6 +91,13 @@ class CandidateSettings(_Section):
     als_iterations: int = Field(12, ge=1)
     als_regularisation: float = Field(20.0, ge=0)
     als_alpha: float = Field(1.0, gt=0, description="confidence is 1 + alpha * weight")
+    bpr_factors: int = Field(64, ge=1)
+    bpr_iterations: int = Field(60, ge=1)
+    bpr_learning_rate: float = Field(0.01, gt=0)
+    bpr_regularisation: float = Field(0.01, ge=0)
+    ease_items: int = Field(8000, ge=1, le=8000, description="products with most events; the time grows with its cube")
+    ease_l2: float = Field(200.0, gt=0)
+    ease_weights: int = Field(500, ge=1, description="weights kept of a product, the farthest from zero")
 
     @field_validator("event_weights")
     @classmethod

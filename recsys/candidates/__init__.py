@@ -4,7 +4,9 @@ from collections.abc import Iterable
 
 from recsys.candidates.als import ALS
 from recsys.candidates.base import Generator, Proposals, propose
+from recsys.candidates.bpr import BPR
 from recsys.candidates.due import Due
+from recsys.candidates.ease import EASE
 from recsys.candidates.item_cf import ItemCF
 from recsys.candidates.popularity import Popularity, PopularityAll, PopularityTrending
 from recsys.candidates.popularity_category import PopularityCategory
@@ -26,6 +28,8 @@ _ALL: tuple[type[Generator], ...] = (
     ItemCF,
     UserCF,
     ALS,
+    BPR,
+    EASE,
 )
 GENERATORS: dict[str, type[Generator]] = {cls.name: cls for cls in _ALL}
 

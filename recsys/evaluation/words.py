@@ -20,6 +20,8 @@ MODELS: Final = {
     "item_cf": "Similar products (item CF)",
     "user_cf": "Similar customers (user CF)",
     "als": "Taste factors (ALS)",
+    "bpr": "Taste factors (BPR)",
+    "ease": "Linear model of products (EASE)",
 }
 PLACEMENTS: Final = {
     "for_you": "the products that a customer is most likely to buy next, repeat purchases included",

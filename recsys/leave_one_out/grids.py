@@ -25,6 +25,7 @@ _SWEEPS: Final[Mapping[str, tuple[Sweep, ...]]] = {
     "popularity": (("popularity_days", _STEPS["popularity_days"]),),
     "item_cf": (("half_life_days", _STEPS["half_life_days"]), ("item_neighbours", (100, 1000))),
     "user_cf": (("half_life_days", _STEPS["half_life_days"]), ("user_neighbours", (50, 200))),
+    "ease": (("ease_l2", (20.0, 100.0, 500.0)),),
     "als": (
         ("half_life_days", _STEPS["half_life_days"][1:]),
         ("als_alpha", (5.0, 20.0)),

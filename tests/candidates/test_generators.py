@@ -12,9 +12,18 @@ from recsys.settings import CandidateSettings, load_settings
 from tests.support.matrices import history_of, planted
 
 SETTINGS = load_settings(
-    threads=1, candidates=CandidateSettings(als_factors=6, als_regularisation=0.1, user_neighbours=10)
+    threads=1,
+    candidates=CandidateSettings(
+        als_factors=6,
+        als_regularisation=0.1,
+        user_neighbours=10,
+        bpr_factors=8,
+        bpr_learning_rate=0.1,
+        bpr_iterations=200,
+        ease_l2=1.0,
+    ),
 )
-COLLABORATIVE = ("item_cf", "user_cf", "als")
+COLLABORATIVE = ("item_cf", "user_cf", "als", "bpr", "ease")
 CUSTOMERS, PRODUCTS = 12, 8
 
 
