@@ -17,8 +17,11 @@ from recsys.pipeline.training import (
     take_snapshot,
     train_rankers,
 )
+from recsys.pipeline.tuning import Budget, Watcher, tune_ranker
 
 __all__ = [
+    "Budget",
+    "Watcher",
     "apply_gate",
     "build_features",
     "build_ranking_set",
@@ -37,4 +40,5 @@ __all__ = [
     "score_shard",
     "take_snapshot",
     "train_rankers",
+    "tune_ranker",
 ]

@@ -26,7 +26,7 @@ def evaluate_only(
     Returns:
         The results of the stages by name, and ``metrics`` by placement and model.
     """
-    stage = _Stages(settings, progress)
+    stage = Stages(settings, progress)
     taken = stage("snapshot", training.take_snapshot, as_of=as_of, now=now)
     snapshot = taken["snapshot"]
     features = stage("features", training.build_features, snapshot=snapshot)
@@ -84,7 +84,7 @@ def run_chain(
         ``published`` (a row a placement), ``waiting`` (versions that need a person), ``moved_by_person``
         (aliases that somebody moved in MLflow) and ``metrics``.
     """
-    stage = _Stages(settings, progress)
+    stage = Stages(settings, progress)
     tell = clock or (lambda: now)
     trained = evaluate_only(settings, as_of=as_of, placements=placements, now=now, progress=progress)
     run_name = f"recsys run as of {trained['as_of']}"
@@ -123,13 +123,14 @@ def run_chain(
     }
 
 
-class _Stages:
+class Stages:
     """Calls stages and tells the progress."""
 
     def __init__(self, settings: Settings, progress: Progress) -> None:
         self._settings, self._progress = settings, progress
 
     def __call__(self, name: str, stage: Callable[..., Result], **arguments: Any) -> Result:
+        """Call one stage, and return what it made."""
         self._progress(name, None)
         result = stage(self._settings, **arguments)
         self._progress(name, result)

@@ -141,7 +141,7 @@ def build_ranking_set(
         weights = _learn_weights(settings, made_of, rules, [cut for cut in plan.twin if cut not in whole])
         in_force = {name: rule.with_weights(weights.get(name)) for name, rule in rules.items()}
         files = [(cut, cut_name(cut), False) for cut in plan.all]
-        files += [(cut, HOLDOUT if cut == plan.holdout else f"whole-{cut_name(cut)}", True) for cut in whole]
+        files += [(cut, whole_name(plan, cut), True) for cut in whole]
         return {
             "rows": sum(_write_rows(settings, made_of, in_force, folder, *file) for file in files),
             "snapshot": snapshot,
@@ -157,6 +157,11 @@ def build_ranking_set(
     name = _name(source, features, sorted(candidates), described, negatives, whole_cuts, settings)
     made = _store(settings).make("ranking_sets", name, build)
     return {"ranking_set": made.uri, "rows": made.facts["rows"], "reused": made.reused}
+
+
+def whole_name(plan: CutPlan, cut: datetime) -> str:
+    """Return the name of the file with every candidate of a cut."""
+    return HOLDOUT if cut == plan.holdout else f"whole-{cut_name(cut)}"
 
 
 def _learn_weights(

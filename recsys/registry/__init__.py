@@ -2,7 +2,8 @@
 
 A training is one run (:func:`log_training`); what it learned becomes a version of the placement's
 model (:func:`register_version`), made of code and plain files; the aliases follow the warehouse's
-ledger (:func:`project_aliases`).
+ledger (:func:`project_aliases`). A search of settings is a run with a child for each trial
+(:func:`tuning_run`).
 """
 
 from recsys.registry.aliases import (
@@ -28,6 +29,7 @@ from recsys.registry.models import (
 )
 from recsys.registry.provenance import CodeState, code_state
 from recsys.registry.training import LoggedTraining, TrainingRecord, log_training
+from recsys.registry.tuning import LoggedTrial, LoggedTuning, log_found, log_trials, tuning_run
 
 __all__ = [
     "CHALLENGER",
@@ -36,6 +38,8 @@ __all__ = [
     "AliasOutcome",
     "CodeState",
     "LoggedTraining",
+    "LoggedTrial",
+    "LoggedTuning",
     "ModelVersion",
     "Registration",
     "TrainingRecord",
@@ -46,11 +50,14 @@ __all__ = [
     "download_bundle",
     "get_alias",
     "get_version",
+    "log_found",
     "log_training",
+    "log_trials",
     "project_aliases",
     "record_gate",
     "record_review",
     "redact",
     "register_version",
     "set_alias",
+    "tuning_run",
 ]

@@ -80,13 +80,14 @@ def log_training(settings: Settings, record: TrainingRecord) -> LoggedTraining:
             return LoggedTraining(finished, experiment, code.commit, True)
         tags = _tags(record, code) | {FINGERPRINT: key}
         started = datetime.now(UTC) - timedelta(seconds=record.duration_seconds or 0.0)
-        run = client.create_run(experiment, _milliseconds(started), tags, run_name=record.run_name)
-        with _ending(client, run.info.run_id):
+        run = client.create_run(experiment, milliseconds(started), tags, run_name=record.run_name)
+        with ending(client, run.info.run_id):
             _log(client, run.info.run_id, settings, record)
         return LoggedTraining(run.info.run_id, experiment, code.commit, False)
 
 
-def _milliseconds(at: datetime) -> int:
+def milliseconds(at: datetime) -> int:
+    """Return a moment as MLflow counts it."""
     return int(at.timestamp() * 1000)
 
 
@@ -108,7 +109,7 @@ def _finished_run(client: Any, experiment: str, key: str) -> str | None:
 
 
 @contextmanager
-def _ending(client: Any, run_id: str) -> Iterator[None]:
+def ending(client: Any, run_id: str) -> Iterator[None]:
     """Mark a run as finished or, if anything went wrong, as failed."""
     status = "FAILED"
     try:
@@ -154,7 +155,7 @@ def _log(client: Any, run_id: str, settings: Settings, record: TrainingRecord) -
 def _log_numbers(client: Any, run_id: str, settings: Settings, record: TrainingRecord) -> None:
     from mlflow.entities import Metric, Param
 
-    at = _milliseconds(datetime.now(UTC))
+    at = milliseconds(datetime.now(UTC))
     numbers = flatten.metrics(record.evaluation)
     if record.duration_seconds is not None:
         numbers["duration_seconds"] = record.duration_seconds
