@@ -33,7 +33,9 @@ def own_store() -> Any:
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    made = quick_settings(tmp_path_factory.mktemp("tuned"))
+    made = quick_settings(
+        tmp_path_factory.mktemp("tuned"), threads=1
+    )  # hundreds of small trees: threads would only wait
     write_chain_shop(made, users=90)
     return made
 
