@@ -230,6 +230,9 @@ class EvaluationSettings(_Section):
     """How models are measured. The headline is NDCG@10."""
 
     ks: tuple[int, ...] = Field((5, 10, 20), description="list lengths at which metrics are shown; 10 among them")
+    references: Generators = Field(
+        (), description="generators that `recsys evaluate` and `recsys run` measure beside those of the recipe"
+    )
     smallest_slice: int = Field(30, ge=2, description="customers below which a slice is too small to be judged")
 
     @field_validator("ks")

@@ -42,6 +42,13 @@ def evaluate_only(
         candidates=[one["candidates"] for one in candidates],
         placements=placements,
     )["ranking_set"]
+    references = [
+        stage(f"reference {name}", training.generate_candidates, snapshot=snapshot, generator=name, only_holdout=True)[
+            "candidates"
+        ]
+        for name in settings.evaluation.references
+        if name not in settings.candidates.generators
+    ]
     rankers = stage("ranker", training.train_rankers, ranking_set=ranking_set)["rankers"]
     champions = stage("champions", comparing.find_champions, placements=placements)["champions"]
     evaluation = stage(
@@ -51,6 +58,7 @@ def evaluate_only(
         ranking_set=ranking_set,
         rankers=rankers,
         champions=champions,
+        references=references,
     )
     return {
         "snapshot": snapshot,

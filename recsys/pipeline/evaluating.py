@@ -17,6 +17,7 @@ from recsys.evaluation.roles import CHAMPION, HEADLINE, K
 from recsys.lists import Lists
 from recsys.pipeline.comparing import lists_of, other_champion, version_key
 from recsys.pipeline.training import cuts_of
+from recsys.ranking.ingredients import VARIANTS
 from recsys.settings import Settings
 from recsys.snapshot import Snapshot
 
@@ -32,6 +33,7 @@ def evaluate_models(
     ranking_set: str,
     rankers: str,
     champions: Mapping[str, Sequence[Mapping[str, str]]] | None = None,
+    references: Sequence[str] = (),
 ) -> Result:
     """Measure the twins beside every other model on the hold-out, and write the report.
 
@@ -41,6 +43,7 @@ def evaluate_models(
         ranking_set: URI of the ranking set.
         rankers: URI of the trained rankers.
         champions: what serves, as ``find_champions`` found it; nothing if None.
+        references: URIs of the candidates of generators that are measured beside the recipe's.
     """
     source = Snapshot.open(snapshot)
     plan = cuts_of(settings, source)
@@ -61,6 +64,7 @@ def evaluate_models(
         holdout = read_holdout(settings, source, plan.holdout, local_path(facts["features"]) / cut_name(plan.holdout))
         for placement in facts["placements"]:
             about, others = _champion(settings, placement, serving[placement], plan, ranking_set)
+            others |= _references(settings, placement, references, plan)
             compared, lists = evaluate_placement(
                 settings, holdout, placement, plan, facts, rankers, ranking_set, others
             )
@@ -76,7 +80,7 @@ def evaluate_models(
 
     measured = (settings.gate.model_dump(mode="json"), settings.evaluation.model_dump(mode="json"))
     before = {name: version_key(one) for name, one in serving.items()}
-    inputs = (local_path(rankers).name, local_path(ranking_set).name, before)
+    inputs = (local_path(rankers).name, local_path(ranking_set).name, before, sorted(references))
     made = ArtifactStore(settings.resolved_home).make(
         "evaluations", fingerprint(*inputs, measured, code_hash("evaluation")), build
     )
@@ -94,6 +98,17 @@ def _champion(
         return describe(champion), {}
     k = max(*settings.evaluation.ks, K)
     return describe(champion), {CHAMPION: lists_of(settings, placement, champion, plan, ranking_set, k)}
+
+
+def _references(settings: Settings, placement: str, references: Sequence[str], plan: CutPlan) -> dict[str, Lists]:
+    """Return the lists of generators that the recipe doesn't use."""
+    variant, k = VARIANTS[settings.placement(placement).repeats], max(*settings.evaluation.ks, K)
+    found = {}
+    for uri in references:
+        lists = Lists.read(local_path(uri) / cut_name(plan.holdout) / f"{variant}.parquet", k)
+        if len(lists.rank):
+            found[facts_of(uri)["generator"]] = lists
+    return found
 
 
 def _headlines(evaluation: Mapping[str, Any]) -> dict[str, dict[str, float]]:

@@ -31,6 +31,7 @@ def command(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
         monkeypatch.setenv(f"RECSYS_{section.upper()}", getattr(settings, section).model_dump_json())
     monkeypatch.setenv("RECSYS_HOME", str(settings.home))
     monkeypatch.setenv("RECSYS_NAMESPACE", settings.namespace)
+    monkeypatch.setenv("RECSYS_EVALUATION__REFERENCES", '["ease", "als"]')  # als is in the recipe anyway
     return CliRunner()
 
 
@@ -46,7 +47,9 @@ def test_two_cuts_are_measured_and_written(command: CliRunner, settings: Setting
     assert "mean of 2 cuts, 2024-11-06 to 2024-12-04" in result.output
     records = json.loads(target.read_text())
     assert {one["cut"] for one in records} == {"2024-11-06T00:00:00", "2024-12-04T00:00:00", "mean"}
-    assert {one["model"] for one in records} >= {"ranker", "fused_rrf", *settings.candidates.generators}
+    assert {one["model"] for one in records} >= {"ranker", "fused_rrf", "ease", *settings.candidates.generators}
+    assert {one["role"] for one in records if one["model"] == "ease"} == {"single generator"}
+    assert result.output.count("reference ease") == 2 and "reference als" not in result.output
     headline = {(one["model"], one["cut"]): one for one in records if one["metric"] == "ndcg@10"}
     for model in ("ranker", "als", "popularity"):
         mean, *each = (headline[model, cut]["value"] for cut in ("mean", "2024-11-06T00:00:00", "2024-12-04T00:00:00"))
@@ -56,7 +59,8 @@ def test_two_cuts_are_measured_and_written(command: CliRunner, settings: Setting
     assert headline["als", "mean"]["difference_low"] is not None
     # A second call measures nothing anew, and comes to the same.
     again = run()
-    assert again.output.count("reused") == result.output.count("/2 ")
+    looked_up = result.output.count("champions")  # what serves now is asked anew
+    assert again.output.count("reused") == result.output.count("/2 ") - looked_up
     assert json.loads(target.read_text()) == records
 
 
