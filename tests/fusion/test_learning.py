@@ -37,7 +37,7 @@ def lesson(folder: Path, right: str, users: int = USERS, *, is_new: bool = True)
 
 def learn(lessons: list[Lesson], **settings: object) -> dict[str, float]:
     with duckdb.connect() as connection:
-        placement = PlacementSettings(fused=30, **settings)  # type: ignore[arg-type]
+        placement = PlacementSettings(fused=30, **settings)
         return learn_weights(connection, lessons, NAMES, placement, SEED)
 
 
@@ -59,7 +59,7 @@ def test_who_is_right_gets_the_weight(tmp_path: Path, method: str, right: str) -
     weights = learn([taught], fusion=method)
     assert weights[right] == 1.0
     assert max(weight for name, weight in weights.items() if name != right) <= 0.5
-    plain = PlacementSettings(fused=30, fusion=method)  # type: ignore[arg-type]
+    plain = PlacementSettings(fused=30, fusion=method)
     before, after = figures(taught, plain), figures(taught, plain.with_weights(weights))
     assert after[0] > before[0] + 0.1
     assert after[1] == pytest.approx(0.5)  # all that anybody proposed: half of what was bought
@@ -70,7 +70,7 @@ def test_the_figure_that_is_learned_by_is_that_of_the_fused_lists(tmp_path: Path
 
     taught = lesson(tmp_path / "cut", "als")
     for method in ("rrf", "scores", "union"):
-        placement = PlacementSettings(fused=30, fusion=method, weights={"als": 0.7, "item_cf": 0.2})  # type: ignore[arg-type]
+        placement = PlacementSettings(fused=30, fusion=method, weights={"als": 0.7, "item_cf": 0.2})
         with duckdb.connect() as connection:
             part = _read(connection, taught, NAMES, placement, SEED)
         found = _figure(np.array([1.0, 0.7, 0.2]), [part], placement)

@@ -35,7 +35,7 @@ def fused(
 ) -> dict[int, dict[int, float]]:
     """Return each customer's products, best first, with their scores."""
     with duckdb.connect() as connection:
-        fuse(connection, files(folder, proposed), generators, PlacementSettings(**settings))  # type: ignore[arg-type]
+        fuse(connection, files(folder, proposed), generators, PlacementSettings(**settings))
         rows = connection.execute(
             "select user_idx, item_idx, fused_score, fused_rank from candidates order by user_idx, fused_rank"
         ).fetchall()
@@ -159,7 +159,7 @@ def test_equal_scores_go_to_the_lower_item_and_the_rest_is_cut(tmp_path: Path, m
 def test_a_generator_without_proposals_leaves_empty_columns(tmp_path: Path, method: str, absent: bool) -> None:
     proposed = {"popularity": PROPOSED["popularity"]} | ({} if absent else {"als": []})
     with duckdb.connect() as connection:
-        fuse(connection, files(tmp_path, proposed), NAMES, PlacementSettings(fusion=method))  # type: ignore[arg-type]
+        fuse(connection, files(tmp_path, proposed), NAMES, PlacementSettings(fusion=method))
         columns = [name for name, *_ in connection.execute("describe candidates").fetchall()]
         assert connection.execute("select count(als_rank), count(als_score), count(*) from candidates").fetchall() == [
             (0, 0, 4)
@@ -210,7 +210,7 @@ def test_the_same_for_any_number_of_threads(tmp_path: Path, method: str, normali
     found = []
     for threads in (1, 2, 4):
         with duckdb.connect(config={"threads": threads}) as connection:
-            placement = PlacementSettings(fusion=method, normalise=normalise)  # type: ignore[arg-type]
+            placement = PlacementSettings(fusion=method, normalise=normalise)
             fuse(connection, made, NAMES, placement)
             found.append(connection.execute("from candidates order by user_idx, fused_rank").fetchall())
     assert found[0] == found[1] == found[2]
@@ -251,4 +251,4 @@ def test_every_method_keeps_the_best_of_the_same_products(
 )
 def test_settings_that_make_no_sense_are_refused(settings: dict[str, object], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
-        PlacementSettings(**settings)  # type: ignore[arg-type]
+        PlacementSettings(**settings)

@@ -96,7 +96,7 @@ def graded_rows(customers: int = 300, candidates: int = 20) -> RankingSet:
 def test_the_weights_say_what_belongs_first(objective: str) -> None:
     """What a view is worth decides how high products go that are looked at; purchases stay above views all the same."""
     rows = graded_rows()
-    learner = LearnerSettings(trees=30, min_rows_in_leaf=5, objective=objective)  # type: ignore[arg-type]
+    learner = LearnerSettings(trees=30, min_rows_in_leaf=5, objective=objective)
     only_buys, only_looks = np.array([[2, 0], [0, 2]], np.float32)
     lead = {}
     for worth in (0.05, 0.9):

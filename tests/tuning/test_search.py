@@ -101,7 +101,7 @@ def test_the_settings_in_force_come_first_as_they_are(
         assert LearnerSettings.model_validate(settings).model_dump() == settings
         for name, where in SPACE.items():
             value = settings[name]
-            assert where.low <= value <= where.high if isinstance(where, Range) else value in where  # type: ignore[operator]
+            assert where.low <= value <= where.high if isinstance(where, Range) else value in where
 
 
 def test_the_same_seed_searches_alike_and_another_one_does_not(
