@@ -151,7 +151,14 @@ def _empty_features(connection: duckdb.DuckDBPyConnection) -> None:
     )
     connection.execute(
         "create temp table purchases (cut_id integer, cut_at timestamp, user_idx integer, item_idx integer, "
-        "occurred_at timestamp, basket_id text, quantity decimal(18, 3), value decimal(18, 4), age double)"
+        "occurred_at timestamp, basket_id text, market text, quantity decimal(18, 3), value decimal(18, 4), age double)"
+    )
+    connection.execute(
+        "create temp table cuts as select 0 as cut_id, 0 as subject_id, timestamp '2024-06-01' as cut_at"
+    )
+    connection.execute(
+        "create temp table promotions (item_idx integer, market text, starts_at timestamp, ends_at timestamp, "
+        "known_at timestamp)"
     )
     import tempfile
 
