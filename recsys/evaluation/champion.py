@@ -18,6 +18,8 @@ from pydantic import ValidationError
 
 from recsys.artifacts import local_path
 from recsys.errors import NotFoundError
+from recsys.evaluation.metrics import NOTHING, shown_matrix
+from recsys.evaluation.roles import K
 from recsys.features import features_hash
 from recsys.lists import Lists
 from recsys.ranking import Ranker, RankingSet, write_ranking_rows
@@ -157,3 +159,23 @@ def describe(champion: Champion | NotCompared) -> dict[str, Any]:
     if isinstance(champion, NotCompared):
         return {"model": champion.model, "version": champion.version, "is_compared": False, "why": champion.why}
     return {"model": champion.model, "version": champion.version, "is_compared": True, "measured": champion.kind}
+
+
+def changes(before: Lists, after: Lists) -> dict[str, float]:
+    """Return how much lists change, over all customers who have both.
+
+    Returns:
+        ``new_products``: mean number of the first K that were not among the first K before; ``same_lists``: share of
+        customers who keep the same K, in any order.
+    """
+    users = np.intersect1d(before.user_idx, after.user_idx)
+    if not len(users):
+        return {}
+    old, new = (shown_matrix(users, one.user_idx, one.item_idx, one.rank, K) for one in (before, after))
+    known = np.zeros(new.shape, bool)
+    for column in range(K):
+        known |= new == old[:, column, None]
+    is_new = ~known & (new != NOTHING)
+    # A list that only lost a product isn't the same either.
+    same = ~is_new.any(axis=1) & ((new != NOTHING).sum(axis=1) == (old != NOTHING).sum(axis=1))
+    return {"new_products": float(is_new.sum(axis=1).mean()), "same_lists": float(same.mean())}

@@ -71,7 +71,7 @@ def evaluate_placement(
         wider_truth=holdout.wider_truth(repeats=rules.repeats),
     )
     compared.figures["fusion"] = {"in_use": f"{FUSED}_{rules.fusion}", "learned_weights": learned}
-    compared.figures["importance"] = twin.importance()[:30]
+    compared.figures["importance"] = twin.importance()
     compared.figures["learning_curve"] = _learning_curve(twin, rows, ground.truth, settings.thread_count)
     return compared, lists
 

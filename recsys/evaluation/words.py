@@ -4,8 +4,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
+from recsys.evaluation import roles
+
 MODELS: Final = {
-    "ranker": "New model (ranker)",
+    "ranker": "New model",
+    "shaped": "New model, shaped",
     "champion": "Model now live",
     "logistic": "Logistic regression",
     "tree": "Decision tree",
@@ -23,34 +26,64 @@ MODELS: Final = {
     "bpr": "Taste factors (BPR)",
     "ease": "Linear model of products (EASE)",
 }
+ROLES: Final = {
+    roles.NEW: "New model",
+    roles.SHAPING: "New model, shaped",
+    roles.LIVE: "Model now live",
+    roles.BASELINE_RANKER: "Baseline rankers",
+    roles.FUSION: "Ways to fuse the generators",
+    roles.SINGLE: "Single generators",
+}
 PLACEMENTS: Final = {
     "for_you": "the products that a customer is most likely to buy next, repeat purchases included",
     "discover": "only products that the customer has never bought or looked at before",
 }
 FIGURES: Final = {
-    "ndcg@10": (
-        "NDCG@10",
-        "Quality of the ten shown: bought products count, more so near the top. 1 is perfect.",
-    ),
-    "hit_rate@10": ("Hit rate", "Share of customers who bought at least one of the ten."),
-    "precision@10": ("Precision", "Share of the ten that the customer bought."),
-    "recall@10": ("Recall", "Share of what the customer bought that was among the ten."),
-    "map@10": ("MAP", "Like precision, with more weight near the top."),
-    "mrr@10": ("MRR", "One divided by the place of the first bought product, averaged."),
+    "ndcg": ("NDCG", "Quality of the list: bought products count, more so near the top. 1 is perfect."),
+    "hit_rate": ("Hit rate", "Share of customers who bought at least one product of the list."),
+    "precision": ("Precision", "Share of the list that the customer bought."),
+    "recall": ("Recall", "Share of what the customer bought that was in the list."),
+    "map": ("MAP", "Like precision, with more weight near the top."),
+    "mrr": ("MRR", "One divided by the place of the first bought product, averaged."),
+    "serendipity": ("Serendipity", "Share of the ten that was bought and isn't among the best sellers."),
     "coverage": ("Coverage", "Share of the range that was shown to anybody."),
+    "exposure_gini": (
+        "Exposure Gini",
+        "How unevenly the range is shown: 0, every product alike; 1, one product alone.",
+    ),
+    "novelty": (
+        "Novelty",
+        "How little known the ten are, in bits: one more is half as many customers who had bought it.",
+    ),
+    "diversity_category": ("Diversity by category", "Share of pairs among the ten that are of different categories."),
+    "diversity_brand": ("Diversity by brand", "Share of pairs among the ten that are of different brands."),
+    "calibration": (
+        "Calibration",
+        "How far the ten's departments are from those the customer buys from (KL divergence): 0 fits perfectly.",
+    ),
 }
+NEITHER_GOOD_NOR_BAD: Final = frozenset(
+    {"exposure_gini", "novelty", "diversity_category", "diversity_brand", "calibration"}
+)
 MISSING: Final = "\u2013"
 BETTER, WORSE, EVEN, FEW = "better", "worse", "no clear difference", "too few customers to say"
+HIGHER, LOWER = "higher", "lower"
 
 
 def model(name: str) -> str:
     """Return what a model is called; its own name if there is no other."""
-    return MODELS.get(name, name.replace("_", " "))
+    return MODELS.get(name, name.replace("_", " ").capitalize())
 
 
 def placement(name: str) -> str:
     """Return a placement's name as a heading."""
     return name.replace("_", " ").capitalize()
+
+
+def figure(name: str) -> str:
+    """Return what a figure is called, with its list length if it has one: ``ndcg@10`` is NDCG@10."""
+    base, at, k = name.partition("@")
+    return FIGURES[base][0] + at + k if base in FIGURES else name
 
 
 def day(moment: str | None) -> str:
@@ -63,7 +96,7 @@ def day(moment: str | None) -> str:
 
 
 def score(value: float | None) -> str:
-    """Return a figure between 0 and 1."""
+    """Return a figure with three digits."""
     return MISSING if value is None else f"{value:.3f}"
 
 
@@ -85,14 +118,25 @@ def interval(found: Mapping[str, Any]) -> str:
 
 
 def outcome(found: Mapping[str, Any]) -> str:
-    """Say what an interval shows: it lies above zero, below, or holds zero."""
+    """Say what an interval shows: it lies above zero, below, or holds zero.
+
+    More is better of most figures; of those that are neither good nor bad by themselves it is only higher or lower.
+    """
     if found["low"] is None:
         return FEW
+    is_judged = found["metric"].partition("@")[0] not in NEITHER_GOOD_NOR_BAD
     if found["low"] > 0:
-        return BETTER
-    return WORSE if found["high"] < 0 else EVEN
+        return BETTER if is_judged else HIGHER
+    if found["high"] < 0:
+        return WORSE if is_judged else LOWER
+    return EVEN
 
 
 def count(value: float) -> str:
     """Return a whole number with thousands set apart."""
     return f"{int(value):,}"
+
+
+def confidence(found: Mapping[str, Any]) -> str:
+    """Return how sure an interval is, in percent."""
+    return f"{100 * found.get('confidence', 0.95):g} %"

@@ -1,22 +1,54 @@
 """Joins feature tables to candidate pairs: the rows that the ranker sees, in training and in scoring alike."""
 
+from dataclasses import dataclass
+from typing import Final
+
 from recsys.features.tables import TABLES, feature_meanings
 
 KEYS = ("user_idx", "item_idx")
-# Features that need columns of two tables; everything else is a plain column.
-CROSSED = {
-    "pair_overdue_item": "pair_days_since_last / nullif(item_interval, 0)",
-    "pair_category_share": "pair_lines / nullif(category_lines, 0)",
-    "category_breadth": "category_items / nullif(category_lines, 0)",
-    "category_overdue": "category_days_since_last / nullif(category_interval, 0)",
-    "price_to_category": "item_price / nullif(category_price, 0)",
-    "item_first_share": "item_first_buyers_28d / nullif(item_buyers_28d, 0)",
+FUSED_RANK: Final = "fused_rank"
+
+
+@dataclass(frozen=True)
+class Crossed:
+    """A feature of columns of two tables: its SQL and its line of meaning."""
+
+    sql: str
+    meaning: str
+
+
+# Everything else is a plain column.
+CROSSED: Final = {
+    "pair_overdue_item": Crossed(
+        "pair_days_since_last / nullif(item_interval, 0)",
+        "days since the customer bought the product, in the product's own intervals between two purchases",
+    ),
+    "pair_category_share": Crossed(
+        "pair_lines / nullif(category_lines, 0)",
+        "the product's part of the customer's purchase lines in its category",
+    ),
+    "category_breadth": Crossed(
+        "category_items / nullif(category_lines, 0)",
+        "different products among the customer's lines in the category: near 1, they try another each time",
+    ),
+    "category_overdue": Crossed(
+        "category_days_since_last / nullif(category_interval, 0)",
+        "days since the customer bought from the category, in their own intervals between two such purchases",
+    ),
+    "price_to_category": Crossed(
+        "item_price / nullif(category_price, 0)",
+        "the product's price against what the customer pays in its category",
+    ),
+    "item_first_share": Crossed(
+        "item_first_buyers_28d / nullif(item_buyers_28d, 0)",
+        "part of the product's buyers of the last 28 days who bought it for the first time",
+    ),
 }
 
 
 def generator_features(generators: tuple[str, ...]) -> list[str]:
     """Return the feature names that candidate generators give: score and rank of each, and the fused rank."""
-    return [*(f"{name}_{kind}" for name in generators for kind in ("score", "rank")), "fused_rank"]
+    return [*(f"{name}_{kind}" for name in generators for kind in ("score", "rank")), FUSED_RANK]
 
 
 def feature_names(generators: tuple[str, ...]) -> list[str]:
@@ -34,7 +66,8 @@ def assemble(generators: tuple[str, ...]) -> str:
         f"left join features_{name} on " + " and ".join(f"pairs.{key} = features_{name}.{key}" for key in keys)
         for name, keys in TABLES.items()
     ]
-    chosen = [f"cast({CROSSED.get(name, name)} as float) as {name}" for name in feature_names(generators)]
+    columns = {name: CROSSED[name].sql if name in CROSSED else name for name in feature_names(generators)}
+    chosen = [f"cast({column} as float) as {name}" for name, column in columns.items()]
     return f"""
         with pairs as (
             select

@@ -15,9 +15,11 @@ from recsys.artifacts import facts_of, local_path
 from recsys.cuts import plan_cuts
 from recsys.errors import ConflictError, RegistryError, SettingsError
 from recsys.evaluation.champion import TWIN, save_twin
+from recsys.evaluation.evidence import evidence
 from recsys.evaluation.gate import AUTO, PASSED, judge
 from recsys.evaluation.plots import plot_bytes
-from recsys.evaluation.report import evidence
+from recsys.evaluation.report import REPORT
+from recsys.pipeline.evaluating import papers
 from recsys.ranking.ranker import MODEL_FILE
 from recsys.scoring import FittedState, Recipe
 from recsys.scoring import fit_state as fit
@@ -26,7 +28,6 @@ from recsys.snapshot import Snapshot
 from recsys.warehouse import Warehouse, migrate, open_warehouse
 
 Result = dict[str, Any]
-REPORT = "report.html"
 GATE = "gate"
 
 
@@ -80,7 +81,7 @@ def _record(
         schema={
             table: dict(field.split(": ", 1) for field in fields) for table, fields in source.manifest["schema"].items()
         },
-        files={"": (local_path(evaluation) / REPORT,), "plots": tuple(sorted(plots.glob("*.png")))},
+        files={"": papers(local_path(evaluation)), "plots": tuple(sorted(plots.glob("*.png")))},
     )
 
 

@@ -8,11 +8,14 @@ from typing import Any
 from recsys.artifacts import ArtifactStore, facts_of, fingerprint, local_path
 from recsys.assets import code_hash
 from recsys.cuts import CutPlan, cut_name
-from recsys.evaluation.champion import NotCompared, describe, open_champion
+from recsys.evaluation.card import model_card
+from recsys.evaluation.catalogue import catalogue, list_features
+from recsys.evaluation.champion import NotCompared, changes, describe, open_champion
 from recsys.evaluation.examples import collect_examples
+from recsys.evaluation.gate import judge
 from recsys.evaluation.holdout import evaluate_placement
 from recsys.evaluation.reading import read_holdout
-from recsys.evaluation.report import write_report
+from recsys.evaluation.report import REPORT, write_report
 from recsys.evaluation.roles import CHAMPION, HEADLINE, K
 from recsys.lists import Lists
 from recsys.pipeline.comparing import lists_of, other_champion, version_key
@@ -24,6 +27,8 @@ from recsys.snapshot import Snapshot
 Result = dict[str, Any]
 METRICS_FILE = "metrics.json"
 VALUES = "values"  # folder of each placement's figures, customer by customer
+CARD = "model_card_"  # with the placement's name
+FEATURES = "features.md"
 
 
 def evaluate_models(
@@ -68,6 +73,8 @@ def evaluate_models(
             compared, lists = evaluate_placement(
                 settings, holdout, placement, plan, facts, rankers, ranking_set, others
             )
+            if about and CHAMPION in others:
+                about["changes"] = changes(others[CHAMPION], lists)
             evaluation["placements"][placement] = compared.figures | {CHAMPION: about}
             compared.values.write(folder / VALUES / f"{placement}.parquet")
             truth = holdout.ground(repeats=settings.placement(placement).repeats).truth
@@ -75,7 +82,7 @@ def evaluate_models(
         text = json.dumps(evaluation, indent=1, allow_nan=False)
         (folder / METRICS_FILE).write_text(text, encoding="utf-8")
         (folder / "examples.json").write_text(json.dumps(examples, indent=1), encoding="utf-8")
-        write_report(evaluation, folder / "report.html", examples=examples)
+        _write_papers(settings, source, evaluation, examples, tuple(facts["generators"]), folder)
         return {"metrics": _headlines(evaluation)}
 
     measured = (settings.gate.model_dump(mode="json"), settings.evaluation.model_dump(mode="json"))
@@ -85,6 +92,41 @@ def evaluate_models(
         "evaluations", fingerprint(*inputs, measured, code_hash("evaluation")), build
     )
     return {"evaluation": made.uri, "metrics": made.facts["metrics"], "reused": made.reused}
+
+
+def _write_papers(
+    settings: Settings,
+    source: Snapshot,
+    evaluation: Mapping[str, Any],
+    examples: list[dict[str, Any]],
+    generators: tuple[str, ...],
+    folder: Path,
+) -> None:
+    """Write what people read: the report, a card a model, and the feature catalogue."""
+    serves = {name: figures[CHAMPION] is not None for name, figures in evaluation["placements"].items()}
+    write_report(
+        evaluation,
+        folder / REPORT,
+        verdicts=judge(evaluation, settings.gate, has_champion=serves),
+        examples=examples,
+        meanings={feature.name: feature.meaning for feature in list_features(generators)},
+    )
+    for placement in evaluation["placements"]:
+        card = model_card(
+            evaluation,
+            placement,
+            settings,
+            rows=source.manifest["rows"],
+            learned_from=source.manifest["first_event"],
+            generators=generators,
+        )
+        (folder / f"{CARD}{placement}.md").write_text(card, encoding="utf-8")
+    (folder / FEATURES).write_text(catalogue(evaluation, generators), encoding="utf-8")
+
+
+def papers(evaluation: Path) -> tuple[Path, ...]:
+    """Return the files of an evaluation that are made for people."""
+    return (evaluation / REPORT, *sorted(evaluation.glob(f"{CARD}*.md")), evaluation / FEATURES)
 
 
 def _champion(

@@ -4,4 +4,4 @@ select
     item_idx,
     cast(dense_rank() over (order by split_part(category, ' > ', 1)) - 1 as integer) as department_no
 from items_at_cut
-where exists_then and category is not null
+where exists_then and category <> ''

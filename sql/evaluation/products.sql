@@ -6,9 +6,9 @@ select
     coalesce(features_item.item_buyers, 0) as buyers,
     coalesce(features_item.item_lines, 0) as lines,
     coalesce(features_item.item_age, 'nan'::double) as known_days,
-    case when items_at_cut.category is null then -1 else coalesce(item_groups.category_no, -1) end as category,
+    case when items_at_cut.category = '' then -1 else coalesce(item_groups.category_no, -1) end as category,
     coalesce(departments.department_no, -1) as department,
-    case when items_at_cut.brand is null then -1 else coalesce(item_groups.brand_no, -1) end as brand
+    case when items_at_cut.brand = '' then -1 else coalesce(item_groups.brand_no, -1) end as brand
 from items
 inner join items_at_cut on items.item_idx = items_at_cut.item_idx
 left join item_groups on items.item_idx = item_groups.item_idx

@@ -14,7 +14,7 @@
 -- item_price: mean price of one unit
 -- item_price_change: mean unit price of the last 28 days against all time
 -- item_price_week: mean unit price of the last 7 days against the last 84
--- item_category_share: its part of the category's buyers in the last 28 days
+-- item_category_share: the product's part of the category's buyers in the last 28 days
 with bought as (
     select
         *,

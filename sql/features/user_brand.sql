@@ -4,7 +4,7 @@
 -- brand_days_since_last: days since the customer last bought from it
 -- brand_lines_28d: purchase lines in it in the last 28 days
 -- brand_decay_60: purchases in it, each losing half its weight in 60 days
--- brand_share: its part of the customer's purchase lines
+-- brand_share: the brand's part of the customer's purchase lines
 select
     purchases.cut_id,
     purchases.user_idx,

@@ -4,7 +4,7 @@
 -- category_days_since_last: days since the customer last bought from it
 -- category_lines_28d: purchase lines in it in the last 28 days
 -- category_decay_60: purchases in it, each losing half its weight in 60 days
--- category_share: its part of the customer's purchase lines
+-- category_share: the category's part of the customer's purchase lines
 -- category_interval: median days between two baskets with it
 -- category_new_items_112d: products of it that the customer bought for the first time in the last 112 days
 -- category_price: mean price that the customer pays for one unit of it

@@ -4,7 +4,7 @@
 -- family_days_since_last: days since the customer last bought from it
 -- family_lines_28d: purchase lines in it in the last 28 days
 -- family_decay_60: purchases in it, each losing half its weight in 60 days
--- family_share: its part of the customer's purchase lines
+-- family_share: the family's part of the customer's purchase lines
 select
     purchases.cut_id,
     purchases.user_idx,

@@ -5,17 +5,17 @@
 -- pair_lines_28d: times in the last 28 days
 -- pair_lines_84d: times in the last 84 days
 -- pair_decay_14: purchases, each losing half its weight in 14 days
--- pair_decay_30: the same in 30 days
--- pair_decay_60: the same in 60 days
--- pair_decay_120: the same in 120 days
+-- pair_decay_30: purchases, each losing half its weight in 30 days
+-- pair_decay_60: purchases, each losing half its weight in 60 days
+-- pair_decay_120: purchases, each losing half its weight in 120 days
 -- pair_interval: mean days between the customer's purchases of it
--- pair_overdue: days since the last purchase against that interval
+-- pair_overdue: days since the customer last bought it, in those intervals
 -- pair_interval_median: median days between two purchases of it
--- pair_overdue_median: days since the last purchase against that median
+-- pair_overdue_median: days since the customer last bought it, in those median intervals
 -- pair_basket_share: share of the customer's baskets with it since they first bought it
 -- pair_quantity: mean units of a purchase
 -- pair_in_last_basket: 1 if it was in the customer's last basket
--- pair_order: its place among the customer's products by decayed purchases (120 days)
+-- pair_order: the product's place among the customer's products by decayed purchases (120 days)
 with baskets as (
     select
         cut_id,

@@ -55,6 +55,27 @@ def placement(
     }
 
 
+def with_champion(figures: dict[str, Any], *, score: float, half_width: float = 0.004) -> dict[str, Any]:
+    """Return a placement's figures with version 4 as the model that serves."""
+    ranker, changes = figures["models"]["ranker"]["ndcg@10"], {"new_products": 2.5, "same_lists": 0.12}
+    slices = {}
+    for name, one in figures["slices"].items():
+        models, compared = one["models"], one["comparisons"]
+        if models:
+            own = score * models["ranker"] / ranker
+            models = {**models, "champion": own}
+            compared = [*compared, comparison("ranker", "champion", models["ranker"] - own, 2 * half_width)]
+        slices[name] = {**one, "models": models, "comparisons": compared}
+    return {
+        **figures,
+        "models": {**figures["models"], "champion": _metrics(score)},
+        "roles": {**figures["roles"], "champion": role_of("champion")},
+        "comparisons": [*figures["comparisons"], comparison("ranker", "champion", ranker - score, half_width)],
+        "slices": slices,
+        "champion": {"version": "4", "is_compared": True, "measured": "release", "changes": changes},
+    }
+
+
 def _slice(
     scores: dict[str, float], factor: float, customers: int, half_width: float, kind: str = "customers"
 ) -> dict[str, Any]:
