@@ -1,6 +1,7 @@
 """Candidate generators: one file each, one interface."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 
 from recsys.candidates.als import ALS
 from recsys.candidates.base import Generator, Proposals, propose
@@ -15,8 +16,10 @@ from recsys.candidates.repurchase import Repurchase
 from recsys.candidates.user_cf import UserCF
 from recsys.errors import SettingsError
 from recsys.history import Need
+from recsys.settings import Similarity
 
-_ALL: tuple[type[Generator], ...] = (
+_SIMILARITIES: tuple[Similarity, ...] = ("pearson", "tfidf", "bm25", "conditional")
+_ALL: tuple[Callable[[], Generator], ...] = (
     Popularity,
     PopularityAll,
     PopularityTrending,
@@ -26,12 +29,14 @@ _ALL: tuple[type[Generator], ...] = (
     Repurchase,
     Due,
     ItemCF,
+    *(partial(ItemCF, kind) for kind in _SIMILARITIES),
     UserCF,
+    *(partial(UserCF, kind) for kind in _SIMILARITIES),
     ALS,
     BPR,
     EASE,
 )
-GENERATORS: dict[str, type[Generator]] = {cls.name: cls for cls in _ALL}
+GENERATORS = {make().name: make for make in _ALL}
 
 
 def make_generator(name: str) -> Generator:

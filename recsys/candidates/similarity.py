@@ -1,54 +1,161 @@
-"""Similarities between the rows of a sparse matrix, the K strongest of each, computed by blocks.
+"""Similarities between the rows of a sparse matrix: the K strongest of each, computed by blocks.
 
 Memory is bounded by a block of rows times the number of rows; the dense square is never made.
 """
+
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from implicit.nearest_neighbours import all_pairs_knn
 from numpy.typing import NDArray
 from scipy import sparse
 
+from recsys.candidates.base import best, tastes
+from recsys.settings import CandidateSettings, Similarity
+
 BLOCK = 256
+LEAST_SPREAD = 1e-9  # below it, what differs is rounding
+Floats = NDArray[np.float64]
+
+
+def neighbours(
+    interest: sparse.csr_array, similarity: Similarity, k: int, settings: CandidateSettings, threads: int
+) -> sparse.csr_array:
+    """Return the k most similar other rows of each row.
+
+    Args:
+        interest: (n, d) positive where a row has a column: decayed events. Cosine and Pearson take their logarithm;
+            TF-IDF, BM25 and conditional probability dampen repetitions in their own ways.
+        similarity: which.
+        k: neighbours kept of a row.
+        settings: give the similarities' parameters.
+        threads: each row is computed by one thread, so the result doesn't depend on their number.
+
+    Returns:
+        (n, n) float32 with at most k positive entries a row (of equal ones: the lower column) and an empty diagonal.
+    """
+    if similarity == "pearson":
+        return pearson_neighbours(tastes(interest), k, settings.pearson_shrinkage)
+    if similarity == "conditional":
+        return conditional_neighbours(
+            interest, k, threads, damping=settings.conditional_damping, shrinkage=settings.conditional_shrinkage
+        )
+    weigh: dict[str, Callable[[], sparse.csr_array]] = {
+        "cosine": lambda: normalised(tastes(interest)),
+        "tfidf": lambda: normalised(tfidf(interest)),
+        "bm25": lambda: bm25(interest, settings.bm25_k1, settings.bm25_b),
+    }
+    return strongest_products(weigh[similarity](), k, threads)
+
+
+def row_sums(matrix: sparse.csr_array) -> Floats:
+    """Return the sum of each row."""
+    return np.asarray(matrix.sum(axis=1), np.float64).ravel()
+
+
+def scaled(matrix: sparse.csr_array, factors: Floats) -> sparse.csr_array:
+    """Multiply each row by its factor."""
+    return sparse.csr_array(sparse.diags_array(factors) @ matrix)
+
+
+def inverse(values: Floats) -> Floats:
+    """Return 1 / value, and zero for zero."""
+    return np.divide(1.0, values, out=np.zeros_like(values), where=values > 0)
 
 
 def normalised(matrix: sparse.csr_array) -> sparse.csr_array:
     """Scale each row to length one; empty rows stay empty."""
-    length = np.sqrt(np.asarray(matrix.multiply(matrix).sum(axis=1), dtype=np.float64)).ravel()
-    scale = np.divide(1.0, length, out=np.zeros_like(length), where=length > 0)
-    return sparse.csr_array(sparse.diags_array(scale) @ matrix).astype(np.float64)
+    return scaled(matrix.astype(np.float64), inverse(np.sqrt(row_sums(matrix.multiply(matrix)))))
 
 
-def cosine_neighbours(matrix: sparse.csr_array, k: int, threads: int) -> sparse.csr_array:
-    """Return the k most cosine-similar other rows of each row.
+def inverse_frequency(matrix: sparse.csr_array) -> Floats:
+    """Return ln(n / (1 + rows that have it)) of each column, zero at least: who buys everything says little.
 
-    cos(a, b) = a.b / (|a| |b|).
+    n counts the rows that have anything, so that customers without history change nothing.
+    """
+    held = np.bincount(matrix.indices, minlength=matrix.shape[1])
+    return np.asarray(np.maximum(np.log(max(rows_with_any(matrix), 1)) - np.log1p(held), 0.0))
+
+
+def rows_with_any(matrix: sparse.csr_array) -> int:
+    """Return the number of rows that are not empty."""
+    return int(np.count_nonzero(np.diff(matrix.indptr)))
+
+
+def tfidf(matrix: sparse.csr_array) -> sparse.csr_array:
+    """Weigh entries by sqrt(value) times the column's inverse frequency."""
+    result = matrix.astype(np.float64)
+    result.data = np.sqrt(result.data) * inverse_frequency(matrix)[result.indices]
+    return result
+
+
+def bm25(matrix: sparse.csr_array, k1: float, b: float) -> sparse.csr_array:
+    """Weigh entries by BM25 (Robertson, Zaragoza 2009), rows as documents and columns as terms.
+
+    With L the row's sum over the mean of the rows that have anything::
+
+        value (k1 + 1) / (k1 (1 - b + b L) + value) * inverse frequency of the column
+    """
+    result = matrix.astype(np.float64)
+    sums = row_sums(matrix)
+    norm = 1 - b + b * sums * (rows_with_any(matrix) / max(sums.sum(), 1e-300))
+    row = np.repeat(np.arange(len(sums)), np.diff(matrix.indptr))
+    result.data *= (k1 + 1) / (k1 * norm[row] + result.data) * inverse_frequency(matrix)[result.indices]
+    return result
+
+
+def conditional_neighbours(
+    matrix: sparse.csr_array, k: int, threads: int, *, damping: float, shrinkage: float
+) -> sparse.csr_array:
+    """Return the k other rows that most likely have what a row has (Deshpande, Karypis 2004).
+
+    With |a| the columns that row a has and ab those that both have::
+
+        sim(a -> b) = |ab| / ((|a| + shrinkage) |b|^damping)
+
+    which is the probability that a column of a is one of b too, less for rows that have many anyway: with damping 1
+    it is the lift up to a factor. ``shrinkage`` columns more keep rows with few from being sure.
+    """
+    has = matrix.astype(np.float64)
+    has.data = np.ones_like(has.data)
+    size = row_sums(has)
+    damped = size**damping
+    # Scaling both sides by the root keeps the product symmetric; what is too much is taken back row by row.
+    pairs = strongest_products(scaled(has, inverse(damped)), k, threads)
+    return scaled(pairs, damped * inverse(size + shrinkage)).astype(np.float32)
+
+
+def strongest_products(matrix: sparse.csr_array, k: int, threads: int) -> sparse.csr_array:
+    """Return the k largest positive products of each row with others: matrix times its transpose, by rows."""
+    columns = sparse.csr_matrix(matrix.T)
+    columns.indptr, columns.indices = columns.indptr.astype(np.int32), columns.indices.astype(np.int32)
+    pairs = all_pairs_knn(columns, k + 1, num_threads=threads, show_progress=False)
+    return strongest([pairs.tocsr()], k, matrix.shape[0])
+
+
+def strongest(blocks: Iterable[sparse.csr_array], k: int, n: int) -> sparse.csr_array:
+    """Return the k largest positive entries of each row, the diagonal left out (of equal ones: the lower column).
 
     Args:
-        matrix: (n, d) non-negative.
-        k: neighbours kept of a row.
-        threads: each row is computed by one thread, so the result doesn't depend on their number.
-
-    Returns:
-        (n, n) float32 with at most k entries a row and an empty diagonal.
+        blocks: consecutive rows of an (n, n) matrix.
+        k: entries kept of a row.
+        n: rows and columns in all.
     """
-    columns = sparse.csr_matrix(normalised(matrix).T)
-    columns.indptr, columns.indices = columns.indptr.astype(np.int32), columns.indices.astype(np.int32)
-    pairs = all_pairs_knn(columns, k + 1, num_threads=threads, show_progress=False).tocoo()
-    other = pairs.row != pairs.col
-    return strongest(pairs.row[other], pairs.col[other], pairs.data[other], matrix.shape[0], k)
-
-
-def strongest(
-    row: NDArray[np.integer], col: NDArray[np.integer], data: NDArray[np.floating], n: int, k: int
-) -> sparse.csr_array:
-    """Return an (n, n) matrix of the k largest positive entries of each row (equal ones: the lower column)."""
-    positive = data > 0
-    row, col, data = row[positive], col[positive], data[positive]
-    order = np.lexsort((col, -data, row))
-    row, col, data = row[order], col[order], data[order]
-    rank = np.arange(len(row)) - np.searchsorted(row, row)
-    kept = rank < k
-    result = sparse.csr_array((data[kept].astype(np.float32), (row[kept], col[kept])), shape=(n, n))
+    columns, values = [], []
+    counts: list[int] = []
+    for block in blocks:
+        for start, stop in zip(block.indptr[:-1], block.indptr[1:], strict=True):
+            column, value = block.indices[start:stop], block.data[start:stop]
+            usable = (value > 0) & (column != len(counts))
+            column, value = column[usable], value[usable]
+            order = best(value, column, k)
+            columns.append(column[order])
+            values.append(value[order].astype(np.float32))
+            counts.append(len(order))
+    indptr = np.concatenate([[0], np.cumsum(counts)])
+    none = np.empty(0, np.int32)
+    parts = (np.concatenate([none.astype(np.float32), *values]), np.concatenate([none, *columns]), indptr)
+    result = sparse.csr_array(parts, shape=(n, n))
     result.sort_indices()
     return result
 
@@ -71,43 +178,29 @@ def pearson_neighbours(matrix: sparse.csr_array, k: int, shrinkage: float) -> sp
     Returns:
         (n, n) float32 with at most k entries a row and an empty diagonal.
     """
-    values = sparse.csr_array(matrix, dtype=np.float64)
-    has, square = values.copy(), values.multiply(values).tocsr()
-    has.data = np.ones_like(has.data)
-    right = tuple(part.T.tocsr() for part in (values, has, square))
-    found = []
-    for start in range(0, values.shape[0], BLOCK):
-        rows = slice(start, min(start + BLOCK, values.shape[0]))
-        row, col, r = _pearson_block((values[rows], has[rows], square[rows]), right, shrinkage)
-        other = row + start != col
-        block = strongest(row[other], col[other], r[other], values.shape[0], k).tocoo()
-        found.append((block.row + start, block.col, block.data))
-    row, col, r = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    return strongest(row, col, r, values.shape[0], k)
+    values = matrix.astype(np.float64)
+    values.eliminate_zeros()
+    value = values.data
 
+    def valued(data: NDArray[np.number]) -> sparse.csr_array:
+        return sparse.csr_array((data, values.indices, values.indptr), shape=values.shape)
 
-Parts = tuple[sparse.csr_array, sparse.csr_array, sparse.csr_array]
+    # Two sums travel as one complex number, so that four products give six sums.
+    x, xx, one = valued(value + 1j), valued(value**2), valued(np.ones_like(value))
+    right = tuple(valued(data).T.tocsr() for data in (np.ones_like(value), value + 1j * value**2, value))
 
+    def block(rows: slice) -> sparse.csr_array:
+        # All are positive where both rows have the column, so the products have the same entries in the same order.
+        common = x[rows] @ right[0]
+        s_x, n = common.data.real, common.data.imag
+        s_xx = (xx[rows] @ right[0]).data
+        last = (one[rows] @ right[1]).data
+        s_y, s_yy = last.real, last.imag
+        s_xy = (values[rows] @ right[2]).data
+        spread = (n * s_xx - s_x**2) * (n * s_yy - s_y**2)
+        root = np.sqrt(np.maximum(spread, LEAST_SPREAD))
+        r = np.where(spread > LEAST_SPREAD, (n * s_xy - s_x * s_y) / root * n / (n + shrinkage), 0)
+        return sparse.csr_array((r, common.indices, common.indptr), shape=common.shape)
 
-def _pearson_block(
-    left: Parts, right: Parts, shrinkage: float
-) -> tuple[NDArray[np.integer], NDArray[np.integer], NDArray[np.float64]]:
-    values, has, square = left
-    values_t, has_t, square_t = right
-
-    def product(a: sparse.csr_array, b: sparse.csr_array) -> sparse.csr_array:
-        result = (a @ b).tocsr()
-        result.sort_indices()
-        return result
-
-    # All factors are positive where they are not empty, so the five products have the same entries.
-    common = product(has, has_t)
-    n = common.data
-    s_x, s_y = product(values, has_t).data, product(has, values_t).data
-    s_xx, s_yy = product(square, has_t).data, product(has, square_t).data
-    s_xy = product(values, values_t).data
-    spread = (n * s_xx - s_x**2) * (n * s_yy - s_y**2)
-    usable = spread > 1e-9
-    r = np.divide(n * s_xy - s_x * s_y, np.sqrt(np.maximum(spread, 1e-9)), out=np.zeros_like(n), where=usable)
-    row = np.repeat(np.arange(common.shape[0]), np.diff(common.indptr))
-    return row, common.indices, r * n / (n + shrinkage)
+    rows = values.shape[0]
+    return strongest((block(slice(start, start + BLOCK)) for start in range(0, rows, BLOCK)), k, rows)

@@ -5,26 +5,33 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from recsys.candidates.base import Generator, Scores, State, tastes
-from recsys.candidates.similarity import cosine_neighbours, pearson_neighbours
+from recsys.candidates.similarity import neighbours
 from recsys.history import History
-from recsys.settings import Settings
+from recsys.settings import Settings, Similarity
 
 
 class UserCF(Generator):
     """Scores a product by the tastes of the customer's nearest others: sum over v of sim(u, v) taste(v, i)."""
 
-    name = "user_cf"
     keyed_by_customer = True
     sentence = "Bought by customers whose taste is most like yours."
 
+    def __init__(self, similarity: Similarity | None = None) -> None:
+        """Give it a similarity, that of the settings if None."""
+        self.name = f"user_{similarity or 'cf'}"
+        self._similarity = similarity
+
     def fit(self, history: History, settings: Settings) -> None:
-        """Find each customer's neighbours, by cosine or Pearson over products."""
+        """Find each customer's neighbours over products."""
         chosen = settings.candidates
         self._tastes = tastes(history.interest)
-        if chosen.similarity == "pearson":
-            self.neighbours = pearson_neighbours(self._tastes, chosen.user_neighbours, chosen.pearson_shrinkage)
-        else:
-            self.neighbours = cosine_neighbours(self._tastes, chosen.user_neighbours, settings.thread_count)
+        self.neighbours = neighbours(
+            history.interest,
+            self._similarity or chosen.similarity,
+            chosen.user_neighbours,
+            chosen,
+            settings.thread_count,
+        )
 
     def scores(self, history: History, users: NDArray[np.int32]) -> Scores:
         """Sum the neighbours' tastes."""

@@ -1,14 +1,19 @@
 """What every generator must do, on a matrix whose answers are planted."""
 
+from typing import get_args
+
 import numpy as np
 import pytest
 from implicit.als import AlternatingLeastSquares
 from scipy import sparse
 
-from recsys.candidates import GENERATORS, make_generator, propose
+from recsys.candidates import GENERATORS, Generator, make_generator, propose
 from recsys.candidates.base import load_state, save_state
+from recsys.candidates.item_cf import ItemCF
+from recsys.candidates.user_cf import UserCF
 from recsys.errors import SettingsError
-from recsys.settings import CandidateSettings, load_settings
+from recsys.settings import GENERATORS as NAMES
+from recsys.settings import CandidateSettings, Settings, Similarity, load_settings
 from tests.support.matrices import history_of, planted
 
 SETTINGS = load_settings(
@@ -17,14 +22,17 @@ SETTINGS = load_settings(
         als_factors=6,
         als_regularisation=0.1,
         user_neighbours=10,
+        pearson_shrinkage=1.0,
         bpr_factors=8,
         bpr_learning_rate=0.1,
         bpr_iterations=200,
         ease_l2=1.0,
     ),
 )
-COLLABORATIVE = ("item_cf", "user_cf", "als", "bpr", "ease")
+SIMILARITIES = ("cf", "pearson", "tfidf", "bm25", "conditional")
+COLLABORATIVE = (*(f"{side}_{kind}" for side in ("item", "user") for kind in SIMILARITIES), "als", "bpr", "ease")
 CUSTOMERS, PRODUCTS = 12, 8
+MISSING = [group * PRODUCTS * 10 for group in range(4)]
 
 
 def proposals(name: str, history, *, k: int = 5, repeats: bool = True, users=None) -> dict[int, list[int]]:
@@ -38,18 +46,38 @@ def proposals(name: str, history, *, k: int = 5, repeats: bool = True, users=Non
     return lists
 
 
-@pytest.mark.parametrize("similarity", ["cosine", "pearson"])
-@pytest.mark.parametrize("name", COLLABORATIVE)
-def test_collaborative_filtering_finds_the_missing_product_of_the_group(name: str, similarity: str) -> None:
-    chosen = SETTINGS.candidates.model_copy(update={"similarity": similarity, "pearson_shrinkage": 1.0})
-    settings = SETTINGS.model_copy(update={"candidates": chosen})
+def first_new(generator: Generator, settings: Settings = SETTINGS) -> list[int]:
+    """Return the first new product of each group's first customer."""
     history = history_of(planted())
-    generator = make_generator(name)
     generator.fit(history, settings)
     first = np.arange(4, dtype=np.int32) * CUSTOMERS
     found = next(iter(propose(generator, history, first, 1, repeats=False)))
     assert found.user_idx.tolist() == first.tolist()
-    assert found.item_idx.tolist() == [group * PRODUCTS * 10 for group in range(4)]
+    return found.item_idx.tolist()
+
+
+@pytest.mark.parametrize("name", COLLABORATIVE)
+def test_collaborative_filtering_finds_the_missing_product_of_the_group(name: str) -> None:
+    assert first_new(make_generator(name)) == MISSING
+
+
+@pytest.mark.parametrize("similarity", get_args(Similarity))
+@pytest.mark.parametrize("kind", [ItemCF, UserCF])
+def test_neighbours_are_of_the_similarity_that_is_set(kind: type[ItemCF | UserCF], similarity: Similarity) -> None:
+    chosen = SETTINGS.candidates.model_copy(update={"similarity": similarity})
+    settings = SETTINGS.model_copy(update={"candidates": chosen})
+    set_so, fixed = kind(), kind(similarity)
+    assert first_new(set_so, settings) == first_new(fixed) == MISSING
+    assert {name: part.tolist() for name, part in dense(set_so)} == {name: part.tolist() for name, part in dense(fixed)}
+
+
+def dense(generator: Generator) -> list[tuple[str, np.ndarray]]:
+    return [(name, part.toarray()) for name, part in generator.state().items()]
+
+
+def test_every_generator_stands_in_the_settings_under_its_own_name() -> None:
+    assert tuple(GENERATORS) == NAMES
+    assert [make_generator(name).name for name in NAMES] == list(NAMES)
 
 
 def test_repurchase_orders_own_products_by_decayed_counts() -> None:

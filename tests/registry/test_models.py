@@ -103,7 +103,7 @@ def test_it_is_code_and_plain_files(shared: Shared, tmp_path: Path) -> None:
     files = files_of(settings, version, tmp_path)
     assert not [name for name in files if name.endswith((".pkl", ".pickle", ".joblib", ".pyc"))]
     assert "artifacts/bundle/items.json" in files
-    assert "code/recsys/settings.py" in files
+    assert "code/recsys/settings/settings.py" in files
     assert "code/recsys/_shipped/sql/schema/0001_shop.sql" in files
     assert {"MLmodel", "input_example.json", "requirements.txt"} <= set(files)
 

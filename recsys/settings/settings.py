@@ -6,11 +6,10 @@ A variable beats the file, the file beats the default. Nested settings join with
 
 import os
 from collections.abc import Mapping
-from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -18,105 +17,18 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from recsys.columns import EVENT_TYPES, PURCHASE
+from recsys.columns import PURCHASE
 from recsys.errors import SettingsError
+from recsys.settings.candidates import CandidateSettings, Generator, Generators
+from recsys.settings.section import Name, Section
 
-GENERATORS = (  # all there are, in the order of their reports
-    "popularity",
-    "popularity_all",
-    "popularity_trending",
-    "popularity_segment",
-    "popularity_market",
-    "popularity_category",
-    "repurchase",
-    "due",
-    "item_cf",
-    "user_cf",
-    "als",
-    "bpr",
-    "ease",
-)
-DEFAULT_GENERATORS = ("popularity", "repurchase", "item_cf", "user_cf", "als")
 UNBOUNDED = 1e300  # both engines know it, unlike infinity
-Similarity = Literal["cosine", "pearson"]
 Fusion = Literal["rrf", "scores", "rules", "union"]
 Objective = Literal["lambdarank", "rank_xendcg", "binary"]
 WANTED = ("purchase", "cart", "rating", "review", "click", "view")  # events that may show what a customer wants
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 
 
-def _known_generator(name: str) -> str:
-    if name not in GENERATORS:
-        raise ValueError(f"unknown generator {name!r}; choose from {', '.join(GENERATORS)}")
-    return name
-
-
-Generator = Annotated[str, AfterValidator(_known_generator)]
-Generators = tuple[Generator, ...]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class CandidateSettings(_Section):
-    """How candidates are generated, the same for every placement."""
-
-    generators: tuple[str, ...] = DEFAULT_GENERATORS
-    per_generator: int = Field(120, ge=10, le=2000, description="items a generator proposes to a customer")
-    popularity_days: int = Field(28, ge=1, description="days before the cut that popularity counts")
-    group_prior: float = Field(
-        100.0, gt=0, description="customers like everyone that are added to a segment or market before it is believed"
-    )
-    event_weights: dict[str, float] = Field(
-        default_factory=lambda: {
-            "purchase": 1.0,
-            "cart": 0.5,
-            "rating": 0.5,
-            "review": 0.25,
-            "view": 0.1,
-            "click": 0.1,
-        },
-        description="what an event of a type says about a taste, a purchase being 1; absent types say nothing",
-    )
-    half_life_days: float = Field(120.0, gt=0, description="purchases lose half their weight in so many days")
-    due_days: float = Field(28.0, gt=0, description="days ahead within which a product may become due")
-    due_prior: float = Field(0.3, ge=0, description="purchases that a product bought again and again is given ahead")
-    due_patience: float = Field(5.0, gt=0, description="intervals after which a product is half given up")
-    similarity: Similarity = Field("cosine", description="item-based and user-based collaborative filtering")
-    item_neighbours: int = Field(200, ge=1, description="neighbours kept of an item")
-    user_neighbours: int = Field(50, ge=1, description="neighbours kept of a customer")
-    pearson_shrinkage: float = Field(20.0, ge=0, description="co-raters that halve a Pearson correlation")
-    als_factors: int = Field(64, ge=1)
-    als_iterations: int = Field(12, ge=1)
-    als_regularisation: float = Field(20.0, ge=0)
-    als_alpha: float = Field(1.0, gt=0, description="confidence is 1 + alpha * weight")
-    bpr_factors: int = Field(64, ge=1)
-    bpr_iterations: int = Field(60, ge=1)
-    bpr_learning_rate: float = Field(0.01, gt=0)
-    bpr_regularisation: float = Field(0.01, ge=0)
-    ease_items: int = Field(8000, ge=1, le=8000, description="products with most events; the time grows with its cube")
-    ease_l2: float = Field(200.0, gt=0)
-    ease_weights: int = Field(500, ge=1, description="weights kept of a product, the farthest from zero")
-
-    @field_validator("event_weights")
-    @classmethod
-    def _typed(cls, weights: dict[str, float]) -> dict[str, float]:
-        unknown = sorted(set(weights) - set(EVENT_TYPES))
-        if unknown or not all(weight >= 0 and isfinite(weight) for weight in weights.values()):
-            raise ValueError(f"weights are numbers from 0, of {', '.join(EVENT_TYPES)}; unknown: {unknown}")
-        return weights
-
-    @field_validator("generators")
-    @classmethod
-    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        unknown = sorted(set(names) - set(GENERATORS))
-        if unknown or not names:
-            raise ValueError(f"unknown generator {unknown}; choose from {', '.join(GENERATORS)}")
-        return names
-
-
-class LearnerSettings(_Section):
+class LearnerSettings(Section):
     """How the ranker learns; a placement may have its own."""
 
     negatives: int = Field(40, ge=1, description="candidates not bought that are kept of a customer and cut")
@@ -151,7 +63,7 @@ class RankerSettings(LearnerSettings):
         return weights
 
 
-class FusionRule(_Section):
+class FusionRule(Section):
     """Whose turn it is in rule-based fusion, and how many products a turn gives."""
 
     order: Generators = Field(("repurchase",), description="whose turns come first; the others' follow")
@@ -179,7 +91,7 @@ class FusionRules(FusionRule):
     switches: tuple[FusionSwitch, ...] = ()
 
 
-class PlacementSettings(_Section):
+class PlacementSettings(Section):
     """A place in the shop: what may be shown there, and the model that ranks it."""
 
     repeats: bool = Field(True, description="may show items the customer already had an event with")
@@ -214,7 +126,7 @@ class PlacementSettings(_Section):
         return self
 
 
-class GateSettings(_Section):
+class GateSettings(Section):
     """When a trained model may go live without a person."""
 
     first_champion: Literal["auto", "ask"] = "auto"
@@ -226,7 +138,7 @@ class GateSettings(_Section):
     )
 
 
-class EvaluationSettings(_Section):
+class EvaluationSettings(Section):
     """How models are measured. The headline is NDCG@10."""
 
     ks: tuple[int, ...] = Field((5, 10, 20), description="list lengths at which metrics are shown; 10 among them")
@@ -243,7 +155,7 @@ class EvaluationSettings(_Section):
         return tuple(sorted(set(ks)))
 
 
-class PublicationSettings(_Section):
+class PublicationSettings(Section):
     """The lists that readers see, and the audit they pass first."""
 
     items: int = Field(10, ge=1, le=100, description="items that readers see in a list")

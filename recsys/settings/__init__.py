@@ -1,0 +1,36 @@
+"""One typed ``Settings`` object, read from ``RECSYS_*`` variables and ``recsys.toml``."""
+
+from recsys.settings.candidates import DEFAULT_GENERATORS, GENERATORS, CandidateSettings, Similarity
+from recsys.settings.settings import (
+    EvaluationSettings,
+    FusionRule,
+    FusionRules,
+    FusionSwitch,
+    GateSettings,
+    LearnerSettings,
+    Objective,
+    PlacementSettings,
+    PublicationSettings,
+    RankerSettings,
+    Settings,
+    load_settings,
+)
+
+__all__ = [
+    "DEFAULT_GENERATORS",
+    "GENERATORS",
+    "CandidateSettings",
+    "EvaluationSettings",
+    "FusionRule",
+    "FusionRules",
+    "FusionSwitch",
+    "GateSettings",
+    "LearnerSettings",
+    "Objective",
+    "PlacementSettings",
+    "PublicationSettings",
+    "RankerSettings",
+    "Settings",
+    "Similarity",
+    "load_settings",
+]
