@@ -116,7 +116,8 @@ def test_the_wheel_holds_every_file_that_is_not_python(wheel: Path) -> None:
     files = {path for folder in FOLDERS for path in (assets_root() / folder).rglob("*") if path.is_file()}
     wanted = {str(path.relative_to(assets_root())) for path in files if "__pycache__" not in path.parts}
     assert shipped == wanted
-    assert "recsys/evaluation/report.html" in names
+    templates = (assets_root() / "recsys" / "evaluation" / "templates").iterdir()
+    assert {f"recsys/evaluation/templates/{path.name}" for path in templates} <= set(names)
     assert not [name for name in names if name.startswith("tests") or "__pycache__" in name]
 
 

@@ -47,7 +47,7 @@ def test_it_holds_parameters_metrics_and_tags(shared: Shared) -> None:
     assert run.data.metrics["for_you.ranker.ndcg_10"] == pytest.approx(0.42)
     assert run.data.metrics["discover.item_cf.ndcg_10"] == pytest.approx(0.043)
     assert run.data.metrics["for_you.ranker_minus_repurchase.ndcg_10.low"] == pytest.approx(0.011)
-    assert run.data.metrics["for_you.slice.few_purchases.ranker"] == pytest.approx(0.252)
+    assert run.data.metrics["for_you.slice.light_customers.ranker"] == pytest.approx(0.252)
     assert run.data.metrics["duration_seconds"] == 12.5
     tags = run.data.tags
     assert (tags["snapshot_id"], tags["as_of"]) == ("20171205T000000-0123456789abcdef", "2017-12-05T00:00:00")
