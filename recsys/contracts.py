@@ -17,7 +17,7 @@ from recsys.warehouse import Warehouse
 
 REQUIRED: dict[str, tuple[str, ...]] = {
     c.USERS: (c.USER_ID, c.BUCKET, c.CREATED_AT, c.IS_PERSONALISED, c.ATTRIBUTES),
-    c.ITEMS: (c.ITEM_ID,),
+    c.ITEMS: (c.ITEM_ID, c.ATTRIBUTES),
     c.ITEM_VERSIONS: (c.ITEM_ID, "valid_from", c.TITLE, c.CATEGORY, c.BRAND, c.AVAILABLE, c.RECOMMENDABLE),
     c.PROMOTIONS: (c.ITEM_ID, c.MARKET, "starts_at", "ends_at", "known_at"),
     c.SOURCES: ("has_item_history",),

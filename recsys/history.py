@@ -54,11 +54,21 @@ class Lines:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """What the products that may be recommended are: (m,) texts a column, empty where unknown."""
+    """What the products that may be recommended were.
+
+    Attributes:
+        title: (m,) texts.
+        category: (m,) paths, empty where unknown.
+        brand: (m,) texts, empty where unknown.
+        attributes: (m,) JSON objects as text, empty where unknown.
+        known_days: (m,) days from when a product was first seen to the cut.
+    """
 
     title: NDArray[np.object_]
     category: NDArray[np.object_]
     brand: NDArray[np.object_]
+    attributes: NDArray[np.object_]
+    known_days: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -193,7 +203,7 @@ def build_history(
         segments=groups["segment"],
         markets=groups["market"],
         lines=_read_lines(connection, settings, items, cut_at) if "lines" in needs else None,
-        catalogue=_read_catalogue(connection, items) if "catalogue" in needs else None,
+        catalogue=_read_catalogue(connection, items, cut_at) if "catalogue" in needs else None,
         ratings=_read_ratings(connection, items, shape) if "ratings" in needs else None,
     )
 
@@ -249,15 +259,17 @@ def _read_lines(
     )
 
 
-def _read_catalogue(connection: duckdb.DuckDBPyConnection, items: NDArray[np.int32]) -> Catalogue:
+def _read_catalogue(connection: duckdb.DuckDBPyConnection, items: NDArray[np.int32], cut_at: datetime) -> Catalogue:
     rows = fetch_columns(
         connection,
-        "select items.item_idx, coalesce(items.title, '') as title, coalesce(items_at_cut.category, '') as category, "
-        "coalesce(items_at_cut.brand, '') as brand from items inner join items_at_cut using (item_idx) "
-        "order by items.item_idx",
+        "select items.item_idx, items_at_cut.title, items_at_cut.category, items_at_cut.brand, items.attributes, "
+        "epoch($cut_at::timestamp - items.exists_from) / 86400.0 as known_days "
+        "from items inner join items_at_cut using (item_idx) order by items.item_idx",
+        {"cut_at": cut_at},
     )
     kept, _ = _columns_of(items, rows["item_idx"])
-    return Catalogue(*(np.asarray(rows[name][kept], object) for name in ("title", "category", "brand")))
+    texts = {name: np.asarray(rows[name][kept], object) for name in ("title", "category", "brand", "attributes")}
+    return Catalogue(known_days=rows["known_days"][kept].astype(np.float64), **texts)
 
 
 def _read_ratings(

@@ -3,9 +3,10 @@
 A folder ``snapshots/<id>`` with
 
 - ``users.parquet``   user_idx (dense, ordered by bucket and id), user_id, bucket, is_personalised, segment
-- ``items.parquet``   item_idx (dense, ordered by id), item_id, title, category, brand, recommendable, exists_from
-- ``item_versions.parquet``  item_idx, valid_from, valid_to, category, brand, recommendable: what products were at
-  earlier moments, ordered by product and time
+- ``items.parquet``   item_idx (dense, ordered by id), item_id, title, category, brand, recommendable,
+  exists_from, attributes
+- ``item_versions.parquet``  item_idx, valid_from, valid_to, title, category, brand, recommendable: what products
+  were at earlier moments, ordered by product and time
 - ``promotions.parquet``  item_idx, market, starts_at, ends_at, known_at
 - ``events/NN.parquet``  the events of one range of buckets, ordered by customer, time and id
 - ``events/guests.parquet``

@@ -279,7 +279,7 @@ def test_catalogue_is_that_of_the_cut_in_the_order_of_the_columns(tmp_path: Path
     items = [
         Version("A", title="Tea", category="Drinks > Tea", brand="Leaf"),
         Version("B", title="Soap", category="Then", brand=""),
-        Version("B", CUT, title="Soap", category="Later", brand="Later"),
+        Version("B", CUT, title="Later", category="Later", brand="Later"),
         Version("C", CUT, title="Not yet"),
         Version("D", title="Milk", category="Drinks > Milk", brand="Cow"),
     ]
@@ -289,3 +289,4 @@ def test_catalogue_is_that_of_the_cut_in_the_order_of_the_columns(tmp_path: Path
     assert catalogue.title.tolist() == ["Tea", "Soap", "Milk"]
     assert catalogue.category.tolist() == ["Drinks > Tea", "Then", "Drinks > Milk"]
     assert catalogue.brand.tolist() == ["Leaf", "", "Cow"]
+    assert catalogue.known_days.tolist() == [152, 152, 152]

@@ -172,8 +172,8 @@ def test_versions_of_products_are_kept_without_what_came_later(settings: Setting
     first, second, third = AS_OF - 9 * DAY, AS_OF - 5 * DAY, AS_OF - 2 * DAY
     items = [
         Version("soap", second, category="Group", brand="Old", recommendable=False),
-        Version("bread", second, category="Then > Group", brand="Then"),
-        Version("bread", first, category="First > Group", brand="First", recommendable=False),
+        Version("bread", second, title=" ", category="Then > Group", brand="Then"),
+        Version("bread", first, "Toast", category="First > Group", brand="First", recommendable=False),
         Version("bread", AS_OF, category="Later > Group", brand="Later"),
         Version("tea", AS_OF),
     ]
@@ -181,10 +181,16 @@ def test_versions_of_products_are_kept_without_what_came_later(settings: Setting
     run_sql(settings, f"update shop.item_versions set valid_to = timestamp '{AS_OF}' where category = 'Then > Group'")
     run_sql(settings, f"update shop.item_versions set valid_to = timestamp '{third}' where item_id = 'soap'")
     assert parquet_rows(f"from '{taken(settings).item_versions}'") == [
-        (0, first, second, "First > Group", "First", False),
-        (0, second, None, "Then > Group", "Then", True),
-        (1, second, third, "Group", "Old", False),
+        (0, first, second, "Toast", "First > Group", "First", False),
+        (0, second, None, "Product bread", "Then > Group", "Then", True),
+        (1, second, third, "A thing", "Group", "Old", False),
     ]
+
+
+def test_attributes_of_products_are_text(settings: Settings) -> None:
+    shop(settings)
+    run_sql(settings, """update shop.items set attributes = '{"size": "L"}' where item_id = 'milk'""")
+    assert parquet_rows(f"select attributes from '{taken(settings).items}'") == [("",), ('{"size": "L"}',), ("",)]
 
 
 @pytest.mark.parametrize(("history", "then"), [(True, False), (False, True), (None, True)])

@@ -6,6 +6,7 @@ from functools import partial
 from recsys.candidates.als import ALS
 from recsys.candidates.base import Generator, Proposals, propose
 from recsys.candidates.bpr import BPR
+from recsys.candidates.content import Content
 from recsys.candidates.due import Due
 from recsys.candidates.ease import EASE
 from recsys.candidates.item_cf import ItemCF
@@ -35,6 +36,7 @@ _ALL: tuple[Callable[[], Generator], ...] = (
     ALS,
     BPR,
     EASE,
+    Content,
 )
 GENERATORS = {make().name: make for make in _ALL}
 

@@ -126,7 +126,7 @@ class Recommender:
             connection.from_parquet(str(self._state.folder / "catalogue.parquet")).create_view(c.ITEMS)
             connection.execute(
                 "create temp view item_versions as select item_idx, exists_from as valid_from, "
-                "null::timestamp as valid_to, category, brand, recommendable from items"
+                "null::timestamp as valid_to, title, category, brand, recommendable from items"
             )
             connection.execute(
                 "create temp table promotions (item_idx integer, market varchar, starts_at timestamp, "

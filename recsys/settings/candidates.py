@@ -30,6 +30,7 @@ GENERATORS = (  # all there are, in the order of their reports
     "als",
     "bpr",
     "ease",
+    "content",
 )
 DEFAULT_GENERATORS = ("popularity", "repurchase", "item_cf", "user_cf", "als")
 Similarity = Literal["cosine", "pearson", "tfidf", "bm25", "conditional"]
@@ -77,6 +78,11 @@ class CandidateSettings(Section):
     bm25_b: float = Field(0.75, ge=0, le=1, description="BM25: how much a row with many events is scaled down")
     conditional_damping: float = Field(0.5, ge=0, le=1, description="conditional probability: 1 ignores popularity")
     conditional_shrinkage: float = Field(10.0, ge=0, description="conditional probability: customers of doubt")
+    content_embeddings: Literal["svd", "language"] = Field(
+        "svd", description="products' vectors: TF-IDF of their texts, reduced, or a small language model (an extra)"
+    )
+    content_factors: int = Field(128, ge=1, description="length of the vectors that texts are reduced to")
+    content_neighbours: int = Field(50, ge=1, description="products alike that are kept of a product")
     als_factors: int = Field(64, ge=1)
     als_iterations: int = Field(12, ge=1)
     als_regularisation: float = Field(20.0, ge=0)

@@ -15,6 +15,7 @@ select
     versions.item_idx,
     items.exists_from,
     versions.valid_from < $cut_at as exists_then,
+    versions.title,
     versions.category,
     versions.brand,
     versions.recommendable and (versions.valid_to is null or $cut_at <= versions.valid_to) as recommendable

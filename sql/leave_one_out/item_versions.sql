@@ -3,6 +3,7 @@ select
     item_idx,
     exists_from as valid_from,
     cast(null as timestamp) as valid_to,
+    title,
     category,
     brand,
     recommendable

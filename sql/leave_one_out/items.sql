@@ -22,7 +22,8 @@ select
     coalesce(attributes.category, '') as category,
     coalesce(attributes.brand, '') as brand,
     true as recommendable,
-    products.exists_from
+    products.exists_from,
+    '' as attributes
 from products
 left join attributes on products.item_id = attributes.item_id
 order by item_idx

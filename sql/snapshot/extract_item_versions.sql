@@ -10,6 +10,7 @@ select
     versions.item_id,
     versions.valid_from,
     case when versions.valid_to < :as_of then versions.valid_to end as valid_to,
+    versions.title,
     versions.category,
     versions.brand,
     coalesce(versions.recommendable, true)

@@ -1,5 +1,6 @@
 -- One row per product that existed before :as_of (an item exists from its first valid_from), as it was then.
--- A source without history has one version of each product: the product as it was loaded.
+-- A source without history has one version of each product: the product as it was loaded. Attributes are declared as
+-- what does not change.
 with versions as (
     select
         item_id,
@@ -21,7 +22,8 @@ select
     versions.brand,
     versions.available,
     versions.recommendable,
-    versions.exists_from
+    versions.exists_from,
+    cast(items.attributes as text) as attributes
 from versions
 inner join shop.items as items on versions.item_id = items.item_id
 where versions.age = 1

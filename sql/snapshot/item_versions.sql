@@ -14,6 +14,7 @@ select
     least(
         versions.valid_to, lead(versions.valid_from) over (partition by items.item_idx order by versions.valid_from)
     ) as valid_to,
+    coalesce(nullif(trim(versions.title), ''), 'Product ' || versions.item_id) as title,
     coalesce(versions.category, '') as category,
     coalesce(versions.brand, '') as brand,
     versions.recommendable

@@ -7,6 +7,7 @@ select
     coalesce(category, '') as category,
     coalesce(brand, '') as brand,
     coalesce(recommendable, true) and coalesce(available, true) as recommendable,
-    exists_from
+    exists_from,
+    coalesce(attributes, '') as attributes
 from valid_items
 order by item_idx

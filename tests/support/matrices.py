@@ -55,11 +55,18 @@ def history_of(counts: NDArray[np.floating], popularity: NDArray[np.floating] | 
 
 
 def catalogue_of(
-    *, titles: Sequence[str] = (), categories: Sequence[str] = (), brands: Sequence[str] = ()
+    *,
+    titles: Sequence[str] = (),
+    categories: Sequence[str] = (),
+    brands: Sequence[str] = (),
+    attributes: Sequence[str] = (),
+    known_days: NDArray[np.floating] | None = None,
 ) -> Catalogue:
-    """Return the texts of products; those not given are empty."""
-    count = max(len(titles), len(categories), len(brands))
-    return Catalogue(*(np.array(texts or [""] * count, object) for texts in (titles, categories, brands)))
+    """Return the texts of products; those not given are empty. All are a year old if no age is given."""
+    given = (titles, categories, brands, attributes)
+    count = max(len(texts) for texts in given)
+    texts = (np.array(list(texts) or [""] * count, object) for texts in given)
+    return Catalogue(*texts, known_days=np.full(count, 365.0) if known_days is None else known_days)
 
 
 def planted(groups: int = 4, customers: int = 12, products: int = 8, seed: int = 3) -> NDArray[np.float32]:
