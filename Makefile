@@ -4,6 +4,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 ARGS ?=
 CUT ?= 2017-12-05
+INTERACTIONS ?=
 
 export VENV PYTHON
 
@@ -12,7 +13,7 @@ export VENV PYTHON
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
-	@echo "  options: ARGS='--exit' (run), ARGS='tests/dags -k train' (test), PYTHON=python3.12 (install)"
+	@echo "  options: ARGS='--exit' (run), ARGS='tests/dags -k train' (test), INTERACTIONS=FILE (bench), PYTHON=python3.12 (install)"
 
 install: $(INSTALLED)  ## build the environment from the lock; does nothing when it is up to date
 
@@ -32,12 +33,17 @@ lint: $(INSTALLED)  ## ruff, formatting, types, import contracts
 	$(BIN)/lint-imports
 
 bench: export RECSYS_HOME = $(CURDIR)/.recsys/bench
-bench: $(INSTALLED)  ## measure the whole chain on the demo shop: seconds, memory, quality by what came after
+bench: export RECSYS_EVALUATION__REFERENCES = ["item_bm25", "ease"]
+bench: $(INSTALLED)  ## measure the demo shop: every model at four cuts, then the published lists by what came after
 	rm -rf "$(RECSYS_HOME)"
 	$(BIN)/recsys load completejourney --until $(CUT) --no-promotions
+	$(BIN)/recsys evaluate --as-of $(CUT) --cuts 4 --json .recsys/bench.json
 	$(BIN)/recsys run --as-of $(CUT) $(ARGS)
 	$(BIN)/recsys load completejourney --no-promotions
 	$(BIN)/recsys evaluate --published
+	@if [ -n "$(INTERACTIONS)" ]; then \
+		$(BIN)/recsys evaluate --interactions "$(INTERACTIONS)" --protocol leave-one-out; \
+	else echo "For leave-one-out on a file of yours: make bench INTERACTIONS=events.parquet"; fi
 
 soak: $(INSTALLED) system-packages  ## the tests that take long
 	$(BIN)/pytest -m soak $(ARGS)
