@@ -10,6 +10,7 @@ from recsys.candidates.content import Content
 from recsys.candidates.due import Due
 from recsys.candidates.ease import EASE
 from recsys.candidates.item_cf import ItemCF
+from recsys.candidates.mf import MF
 from recsys.candidates.popularity import Popularity, PopularityAll, PopularityTrending
 from recsys.candidates.popularity_category import PopularityCategory
 from recsys.candidates.popularity_groups import PopularityMarket, PopularitySegment
@@ -36,6 +37,7 @@ _ALL: tuple[Callable[[], Generator], ...] = (
     ALS,
     BPR,
     EASE,
+    MF,
     Content,
 )
 GENERATORS = {make().name: make for make in _ALL}

@@ -25,6 +25,7 @@ MODELS: Final = {
     "als": "Taste factors (ALS)",
     "bpr": "Taste factors (BPR)",
     "ease": "Linear model of products (EASE)",
+    "mf": "Predicted ratings (MF)",
 }
 ROLES: Final = {
     roles.NEW: "New model",

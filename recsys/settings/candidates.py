@@ -30,6 +30,7 @@ GENERATORS = (  # all there are, in the order of their reports
     "als",
     "bpr",
     "ease",
+    "mf",
     "content",
 )
 DEFAULT_GENERATORS = ("popularity", "repurchase", "item_cf", "user_cf", "als")
@@ -91,6 +92,11 @@ class CandidateSettings(Section):
     bpr_iterations: int = Field(60, ge=1)
     bpr_learning_rate: float = Field(0.01, gt=0)
     bpr_regularisation: float = Field(0.01, ge=0)
+    mf_factors: int = Field(100, ge=1, description="factors of a rating")
+    mf_epochs: int = Field(16, ge=1, description="times that every rating is learned from")
+    mf_batch: int = Field(2000, ge=1, description="ratings learned from at once")
+    mf_learning_rate: float = Field(0.003, gt=0)
+    mf_regularisation: float = Field(0.1, ge=0)
     ease_items: int = Field(8000, ge=1, le=8000, description="products with most events; the time grows with its cube")
     ease_l2: float = Field(200.0, gt=0)
     ease_weights: int = Field(500, ge=1, description="weights kept of a product, the farthest from zero")
