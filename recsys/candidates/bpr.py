@@ -27,10 +27,13 @@ class BPR(Generator):
         from implicit.bpr import BayesianPersonalizedRanking
 
         chosen = settings.candidates
-        rows = sparse.csr_matrix(history.interest)
+        # Customers without history are left out: those who come later must not change how the draws begin.
+        known = np.flatnonzero(np.diff(history.interest.indptr))
+        rows = sparse.csr_matrix(history.interest[known])
+        n, m = history.shape
+        self._customers = np.zeros((n, chosen.bpr_factors + 1), np.float32)
+        self._products = np.zeros((m, chosen.bpr_factors + 1), np.float32)
         if not rows.nnz:
-            self._customers = np.zeros((rows.shape[0], 1), np.float32)
-            self._products = np.zeros((rows.shape[1], 1), np.float32)
             return
         with threadpool_limits(1, "blas"):
             model = BayesianPersonalizedRanking(
@@ -43,7 +46,7 @@ class BPR(Generator):
                 use_gpu=False,
             )
             model.fit(rows, show_progress=False)
-        self._customers = model.user_factors
+        self._customers[known] = model.user_factors
         self._products = model.item_factors
 
     def scores(self, history: History, users: NDArray[np.int32]) -> Scores:
