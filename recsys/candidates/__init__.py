@@ -15,6 +15,7 @@ from recsys.candidates.popularity import Popularity, PopularityAll, PopularityTr
 from recsys.candidates.popularity_category import PopularityCategory
 from recsys.candidates.popularity_groups import PopularityMarket, PopularitySegment
 from recsys.candidates.repurchase import Repurchase
+from recsys.candidates.sequences import CoPurchase, Transitions
 from recsys.candidates.user_cf import UserCF
 from recsys.errors import SettingsError
 from recsys.history import Need
@@ -34,6 +35,8 @@ _ALL: tuple[Callable[[], Generator], ...] = (
     *(partial(ItemCF, kind) for kind in _SIMILARITIES),
     UserCF,
     *(partial(UserCF, kind) for kind in _SIMILARITIES),
+    Transitions,
+    CoPurchase,
     ALS,
     BPR,
     EASE,

@@ -125,6 +125,26 @@ def conditional_neighbours(
     return scaled(pairs, damped * inverse(size + shrinkage)).astype(np.float32)
 
 
+def capped(matrix: sparse.csr_array, most: int) -> sparse.csr_array:
+    """Keep of each column its ``most`` largest entries (of equal ones: the lower row).
+
+    Pairs of rows grow with the square of a column's entries; a column that nearly every row has tells little.
+    """
+    columns = sparse.csc_array(matrix)
+    columns.sort_indices()
+    kept = np.ones(columns.nnz, bool)
+    for column in np.flatnonzero(np.diff(columns.indptr) > most):
+        span = slice(columns.indptr[column], columns.indptr[column + 1])
+        order = best(columns.data[span], columns.indices[span], most)
+        kept[span] = False
+        kept[columns.indptr[column] + order] = True
+    if kept.all():
+        return matrix
+    number = np.repeat(np.arange(matrix.shape[1]), np.diff(columns.indptr))
+    parts = (columns.data[kept], (columns.indices[kept], number[kept]))
+    return sparse.csr_array(parts, shape=matrix.shape)
+
+
 def strongest_products(matrix: sparse.csr_array, k: int, threads: int) -> sparse.csr_array:
     """Return the k largest positive products of each row with others: matrix times its transpose, by rows."""
     columns = sparse.csr_matrix(matrix.T)

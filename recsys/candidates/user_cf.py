@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from recsys.candidates.base import Generator, Scores, State, tastes
-from recsys.candidates.similarity import neighbours
+from recsys.candidates.similarity import capped, neighbours
 from recsys.history import History
 from recsys.settings import Settings, Similarity
 
@@ -26,7 +26,7 @@ class UserCF(Generator):
         chosen = settings.candidates
         self._tastes = tastes(history.interest)
         self.neighbours = neighbours(
-            history.interest,
+            capped(history.interest, chosen.max_item_customers),
             self._similarity or chosen.similarity,
             chosen.user_neighbours,
             chosen,

@@ -22,6 +22,8 @@ MODELS: Final = {
     "repurchase": "Bought before",
     "item_cf": "Similar products (item CF)",
     "user_cf": "Similar customers (user CF)",
+    "transitions": "What follows what",
+    "co_purchase": "Bought together",
     "als": "Taste factors (ALS)",
     "bpr": "Taste factors (BPR)",
     "ease": "Linear model of products (EASE)",

@@ -27,6 +27,8 @@ GENERATORS = (  # all there are, in the order of their reports
     "user_tfidf",
     "user_bm25",
     "user_conditional",
+    "transitions",
+    "co_purchase",
     "als",
     "bpr",
     "ease",
@@ -84,6 +86,19 @@ class CandidateSettings(Section):
     )
     content_factors: int = Field(128, ge=1, description="length of the vectors that texts are reduced to")
     content_neighbours: int = Field(50, ge=1, description="products alike that are kept of a product")
+    max_item_customers: int = Field(
+        5000, ge=1, description="customers of a product that user-based filtering compares: those it matters most to"
+    )
+    sequence_decay: float = Field(
+        0.9, gt=0, le=1, description="what a moment further back counts for transitions and co-purchase"
+    )
+    transition_window: int = Field(5, ge=1, le=50, description="baskets after a product that still follow it")
+    transition_half_life_days: float = Field(60.0, gt=0)
+    transition_damping: float = Field(0.1, ge=0, le=1, description="1 ignores how popular what follows is")
+    transition_shrinkage: float = Field(20.0, ge=0, description="times of doubt about what follows a product")
+    co_purchase_half_life_days: float = Field(60.0, gt=0)
+    co_purchase_damping: float = Field(0.25, ge=0, le=1, description="1 ignores how popular the other product is")
+    co_purchase_shrinkage: float = Field(5.0, ge=0, description="baskets of doubt about what goes with a product")
     als_factors: int = Field(64, ge=1)
     als_iterations: int = Field(12, ge=1)
     als_regularisation: float = Field(20.0, ge=0)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from recsys.history import Catalogue, Groups, History
+from recsys.history import Catalogue, Groups, History, Lines
 
 CUT = datetime(2025, 1, 1)
 
@@ -39,6 +39,7 @@ def history_of(counts: NDArray[np.floating], popularity: NDArray[np.floating] | 
         "earlier": sparse.csr_array(seen.shape, dtype=np.float32),
         "segments": Groups.of(np.full(len(counts), "")),
         "markets": Groups.of(np.full(len(counts), "")),
+        "lines": lines_of(np.asarray(counts)),
         "catalogue": catalogue_of(titles=[f"Product {column}" for column in range(np.shape(counts)[1])]),
     }
     for name, part in more.items():
@@ -51,6 +52,33 @@ def history_of(counts: NDArray[np.floating], popularity: NDArray[np.floating] | 
         items=np.arange(np.shape(counts)[1], dtype=np.int32) * 10,
         popularity=np.asarray(bought, np.float64),
         **parts,
+    )
+
+
+def lines_of(counts: NDArray[np.floating]) -> Lines:
+    """Return one purchase of each product of a customer, two products a basket in the order of columns, a day apart."""
+    users, columns = np.nonzero(counts)
+    place = np.arange(len(users)) - np.searchsorted(users, users)
+    last = np.searchsorted(users, users, side="right") - np.searchsorted(users, users) - 1
+    return baskets_of(users, columns, place // 2, ages=1 + last // 2 - place // 2)
+
+
+def baskets_of(
+    users: Sequence[int] | NDArray[np.integer],
+    columns: Sequence[int] | NDArray[np.integer],
+    steps: Sequence[int] | NDArray[np.integer],
+    *,
+    ages: Sequence[float] | NDArray[np.integer],
+) -> Lines:
+    """Return purchases by customer (-1: a guest) and step, in that order; a step of a customer is a basket."""
+    pairs = np.column_stack([users, steps])
+    return Lines(
+        user_idx=np.asarray(users, np.int32),
+        column=np.asarray(columns, np.int32),
+        is_purchase=np.ones(len(pairs), bool),
+        weight=np.ones(len(pairs), np.float32),
+        age=np.asarray(ages, np.float32),
+        basket=np.unique(pairs, axis=0, return_inverse=True)[1].ravel().astype(np.int32),
     )
 
 
