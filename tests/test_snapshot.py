@@ -119,10 +119,11 @@ def test_the_manifest_tells_the_files(settings: Settings) -> None:
         "users": 3,
         "items": 3,
         "item_versions": 3,
+        "promotions": 0,
         "events": 60,
         "guest_events": guests,
     }
-    assert list(snapshot.manifest["schema"]) == ["users", "items", "item_versions", "events"]
+    assert list(snapshot.manifest["schema"]) == ["users", "items", "item_versions", "promotions", "events"]
     assert snapshot.manifest["schema"]["item_versions"][1:3] == ["valid_from: timestamp[us]", "valid_to: timestamp[us]"]
 
 
