@@ -43,7 +43,7 @@ def code_hash(*more: str) -> str:
     for room in (*_COMPUTING, *more):
         sources = [path for suffix in _SOURCES for path in _PACKAGE.glob(f"{room}/**/*{suffix}")]
         files |= {path.relative_to(_PACKAGE).as_posix(): path for path in sources}
-        files |= {f"sql/{room}/{path.name}": path for path in sql_path(room).glob("*.sql")}
+        files |= {f"sql/{room}/{path.name}": path for path in sql_path(room).glob("*.*")}
     digest = hashlib.sha256()
     for name in sorted(files):
         digest.update(f"{name}\n".encode() + files[name].read_bytes())

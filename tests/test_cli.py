@@ -181,7 +181,7 @@ def test_a_warehouse_without_tables_says_what_to_run(home: Path, tmp_path: Path)
     assert "lacks the tables of 0001_shop.sql" in result.stderr
     assert "Run: recsys migrate." in result.stderr
     first, again = run("migrate"), run("migrate")
-    assert "0001_shop.sql, 0002_published.sql" in first.output
+    assert "0001_shop.sql, 0002_published.sql, 0003_propensity.sql" in first.output
     assert "nothing to do" in again.output
     assert run("status").exit_code == 0
 

@@ -13,11 +13,17 @@ from recsys.publication.returning import rollback_target
 
 
 def list_table(shown: CustomerList) -> Table:
-    """Return one customer's list."""
+    """Return one customer's list; rows that were drawn rather than ranked say with which probability."""
     table = Table("rank", "title", "category", "reason", "score")
-    table.columns[0].justify = table.columns[-1].justify = "right"
+    has_drawn = any(row.propensity is not None for row in shown.rows)
+    if has_drawn:
+        table.add_column("drawn with")
     for row in shown.rows:
-        _add(table, row.rank, row.title or row.item_id, row.category, row.reason, f"{row.score:.4f}")
+        drawn = [""] if row.propensity is None else [f"{row.propensity:.4f}"]
+        told = row.rank, row.title or row.item_id, row.category, row.reason, f"{row.score:.4f}"
+        _add(table, *told, *(drawn if has_drawn else []))
+    for column in (0, *range(4, len(table.columns))):
+        table.columns[column].justify = "right"
     return table
 
 

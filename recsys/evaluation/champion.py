@@ -20,6 +20,7 @@ from recsys.artifacts import local_path
 from recsys.errors import NotFoundError
 from recsys.evaluation.metrics import NOTHING, shown_matrix
 from recsys.evaluation.roles import K
+from recsys.evaluation.shaped import Candidates
 from recsys.features import features_hash
 from recsys.lists import Lists
 from recsys.ranking import Ranker, RankingSet, write_ranking_rows
@@ -123,10 +124,10 @@ def _unknowing(bundle: Path, cut: datetime) -> str:
     raise _ObstacleError(f"it has learned from days after {cut:%Y-%m-%d}, on which it would be measured")
 
 
-def champion_lists(
-    settings: Settings, champion: Champion, made_of: Ingredients, cut: datetime, rows: Path | None, k: int
-) -> Lists:
-    """Return the lists that a champion would have shown at a cut.
+def champion_candidates(
+    settings: Settings, champion: Champion, made_of: Ingredients, cut: datetime, rows: Path | None
+) -> Candidates:
+    """Return (r,) user_idx, item_idx and score of what a champion would have chosen from at a cut.
 
     Args:
         settings: in force, for threads and memory.
@@ -134,24 +135,22 @@ def champion_lists(
         made_of: features, and the proposals of the champion's recipe.
         cut: the moment.
         rows: candidates with features that were made by the same recipe; made here if None.
-        k: products a customer.
     """
     if rows is not None:
-        return _ranked(settings, champion, rows, k)
+        return _scored(settings, champion, rows)
     with tempfile.TemporaryDirectory() as work, made_of.laid(settings, cut) as connection:
         path = Path(work) / "candidates.parquet"
         rules = champion.recipe.rules
         write_ranking_rows(
             connection, rules, made_of.files(cut, rules), made_of.generators, path, negatives=None, seed=settings.seed
         )
-        return _ranked(settings, champion, path, k)
+        return _scored(settings, champion, path)
 
 
-def _ranked(settings: Settings, champion: Champion, rows: Path, k: int) -> Lists:
+def _scored(settings: Settings, champion: Champion, rows: Path) -> Candidates:
     read = RankingSet.read([rows])
     wanted = np.array([read.names.index(name) for name in champion.ranker.names])
-    scores = champion.ranker.scores(read.features[:, wanted], settings.thread_count)
-    return Lists.ranked(read.user_idx, read.item_idx, scores, k)
+    return read.user_idx, read.item_idx, champion.ranker.scores(read.features[:, wanted], settings.thread_count)
 
 
 def describe(champion: Champion | NotCompared) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any
 from recsys.evaluation import words
 from recsys.evaluation.gate import find_comparison
 from recsys.evaluation.roles import CHAMPION, HEADLINE, ROLES, role_of
+from recsys.evaluation.shaping_report import shaping_cost
 
 
 def rival_of(figures: Mapping[str, Any]) -> str | None:
@@ -55,7 +56,10 @@ def evidence(
     ]
     if verdict:
         lines += [f"Gate: **{verdict['gate']}**. {verdict['why']}", ""]
-    lines += [*not_compared(figures), *model_table(figures), "", *slice_table(figures)]
+    lines += [*not_compared(figures), *model_table(figures), ""]
+    if figures.get("shaping"):
+        lines += [shaping_cost(figures), ""]
+    lines += slice_table(figures)
     if report_link:
         lines += ["", f"[The whole report]({report_link})"]
     return "\n".join(lines)

@@ -1,5 +1,6 @@
 """Some customers' histories and lists before and after, for a person to look at."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -18,6 +19,7 @@ from recsys.snapshot import Snapshot
 
 EXAMPLES = 10
 HISTORY = 8
+BEFORE, AFTER, RANKED = "before", "after", "ranked"
 
 
 def collect_examples(
@@ -26,8 +28,7 @@ def collect_examples(
     placement: str,
     cut_at: datetime,
     truth: Truth,
-    after: Lists,
-    before: Lists | None = None,
+    lists: Mapping[str, Lists],
 ) -> list[dict[str, Any]]:
     """Return a few of the measured customers, evenly drawn rather than chosen, with what they bought and are shown.
 
@@ -37,15 +38,15 @@ def collect_examples(
         placement: whose lists.
         cut_at: when the lists are made.
         truth: what the customers bought afterwards.
-        after: lists of the new model.
-        before: lists of the model that serves, at the same cut; None if none serves.
+        lists: by kind: ``after``, what the new model would show; ``ranked``, the same before it was shaped; ``before``,
+            what the model that serves shows at the same cut, if one does.
 
     Returns:
-        For each: placement, user, segment, history (product titles, the last bought first), before and after (title,
-        is_bought: in the window, other_rank: its rank in the other list or None); before is empty for a first model.
+        For each: placement, user, segment, history (product titles, the last bought first), before, after and ranked
+        (title, is_bought: in the window, other_rank: its rank in the other list or None; that of after is before, that
+        of the others is after); before is empty for a first model.
     """
-    chosen = _drawn(np.intersect1d(truth.users, after.user_idx))
-    lists = {"after": after} if before is None else {"before": before, "after": after}
+    chosen = _drawn(np.intersect1d(truth.users, lists[AFTER].user_idx))
     with engine(settings) as connection:
         snapshot.attach(connection)
         connection.register("chosen", pa.table({c.USER_IDX: chosen}))
@@ -54,7 +55,7 @@ def collect_examples(
         query = connection.sql(read_sql("evaluation", "examples.sql"), params={"cut_at": cut_at, "history": HISTORY})
         rows = query.to_arrow_table().to_pylist()
     return [
-        {"placement": placement} | row | {name: row[name] or [] for name in ("history", "before", "after")}
+        {"placement": placement} | row | {name: row[name] or [] for name in ("history", BEFORE, AFTER, RANKED)}
         for row in rows
     ]
 

@@ -12,7 +12,8 @@ from recsys.evaluation.fusions import fused_lists
 from recsys.evaluation.metrics import Truth, hit_matrix, ndcg
 from recsys.evaluation.models import Compared, compare_models
 from recsys.evaluation.reading import HoldOut
-from recsys.evaluation.roles import FUSED, RANKER, K
+from recsys.evaluation.roles import FUSED, RANKER, SHAPED, K
+from recsys.evaluation.shaped import shape_ranking
 from recsys.lists import Lists
 from recsys.ranking import Ranker, RankingSet
 from recsys.ranking.baselines import SCORES_FILE, read_scores
@@ -32,8 +33,8 @@ def evaluate_placement(
     rankers: str,
     ranking_set: str,
     others: Mapping[str, Lists],
-) -> tuple[Compared, Lists]:
-    """Measure the twin, the fusion and every generator of a placement on the hold-out.
+) -> tuple[Compared, Lists, Lists]:
+    """Measure the twin (ranked and shaped), the fusion and every generator of a placement on the hold-out.
 
     Args:
         settings: in force.
@@ -46,15 +47,21 @@ def evaluate_placement(
         others: lists of models that are not of this training, such as the champion's.
 
     Returns:
-        The figures of the placement with its customers' values, and the twin's lists.
+        The figures of the placement with its customers' values, and the twin's lists: ranked, and shaped.
     """
     k = max(*settings.evaluation.ks, K)
     twin = Ranker.load(local_path(rankers) / placement / "twin")
     rows = RankingSet.read([local_path(ranking_set) / placement / f"{HOLDOUT}.parquet"])
-    lists = Lists.ranked(rows.user_idx, rows.item_idx, twin.scores(rows.features, settings.thread_count), k)
+    candidates = rows.user_idx, rows.item_idx, twin.scores(rows.features, settings.thread_count)
     made_of, rules = Ingredients.of(facts), settings.placement(placement)
+    shaping = shape_ranking(settings, made_of.snapshot, placement, plan.holdout, candidates, k)
     learned = facts["weights"].get(placement)
-    models = {RANKER: lists, **others, **fused_lists(settings, made_of, plan.holdout, rules, learned, k)}
+    models = {
+        RANKER: Lists.ranked(*candidates, k),
+        SHAPED: shaping.lists,
+        **others,
+        **fused_lists(settings, made_of, plan.holdout, rules, learned, k),
+    }
     (users, items), scored = read_scores(local_path(rankers) / placement / SCORES_FILE)
     models |= {name: Lists.ranked(users, items, scores, k) for name, scores in scored.items()}
     for name, path in made_of.files(plan.holdout, rules).items():
@@ -70,10 +77,11 @@ def evaluate_placement(
         customers=holdout.customers,
         wider_truth=holdout.wider_truth(repeats=rules.repeats),
     )
+    compared.figures["shaping"] = shaping.figures
     compared.figures["fusion"] = {"in_use": f"{FUSED}_{rules.fusion}", "learned_weights": learned}
     compared.figures["importance"] = twin.importance()
     compared.figures["learning_curve"] = _learning_curve(twin, rows, ground.truth, settings.thread_count)
-    return compared, lists
+    return compared, models[RANKER], shaping.lists
 
 
 def _learning_curve(twin: Ranker, rows: RankingSet, truth: Truth, threads: int) -> dict[str, list[Any]]:

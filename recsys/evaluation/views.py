@@ -8,6 +8,7 @@ from recsys.evaluation.evidence import by_role, remark, rival_of
 from recsys.evaluation.forest import Axis
 from recsys.evaluation.gate import find_comparison
 from recsys.evaluation.roles import CHAMPION, HEADLINE, K, role_of
+from recsys.evaluation.shaping_report import shaping_section
 
 View = dict[str, Any]
 Figures = Mapping[str, Any]
@@ -46,6 +47,7 @@ def section(
         "sentence": _sentence(figures, rival, found),
         "cards": _cards(figures, rival, found),
         "groups": _slices(figures, rival),
+        "shaping": shaping_section(figures),
         "models": _models(figures),
         "figures": _every_figure(figures, rival),
         "more": _more(figures),
@@ -267,6 +269,7 @@ def _example(one: Example) -> View:
         "history": one["history"],
         "before": [row | {"tag": "gone" if row["move"] == "new" else ""} for row in before],
         "after": [row | {"tag": row["move"] if before else ""} for row in after],
+        "ranked": one.get("ranked", []),
         "hits_before": hits["before"],
         "hits_after": hits["after"],
     }

@@ -7,8 +7,9 @@ from recsys import ledger, registry
 from recsys.artifacts import facts_of, local_path
 from recsys.cuts import CutPlan
 from recsys.errors import NotFoundError, RegistryError
-from recsys.evaluation.champion import Champion, champion_lists
+from recsys.evaluation.champion import Champion, champion_candidates
 from recsys.evaluation.holdout import HOLDOUT
+from recsys.evaluation.shaped import shape_ranking
 from recsys.lists import Lists
 from recsys.pipeline.training import generate_candidates
 from recsys.ranking.ingredients import Ingredients
@@ -80,8 +81,10 @@ def _is_this(settings: Settings, placement: str, rankers: str, found: Found) -> 
     return is_same_recipe and own.read_bytes() == (bundle / MODEL_FILE).read_bytes()
 
 
-def lists_of(settings: Settings, placement: str, champion: Champion, plan: CutPlan, ranking_set: str, k: int) -> Lists:
-    """Return what a champion would have shown on the hold-out, with candidates by its own recipe.
+def lists_of(
+    settings: Settings, placement: str, champion: Champion, plan: CutPlan, ranking_set: str, k: int
+) -> tuple[Lists, Lists]:
+    """Return what a champion would have chosen on the hold-out, by its own recipe: ranked, and as it would be shown.
 
     What the training has already made by the same recipe is used again.
 
@@ -100,7 +103,10 @@ def lists_of(settings: Settings, placement: str, champion: Champion, plan: CutPl
         made_of = _proposed_again(settings, champion.recipe, made_of)
     elif own == champion.recipe:
         rows = local_path(ranking_set) / placement / f"{HOLDOUT}.parquet"
-    return champion_lists(settings, champion, made_of, plan.holdout, rows, k)
+    candidates = champion_candidates(settings, champion, made_of, plan.holdout, rows)
+    applied = champion.recipe.apply(settings)
+    shaping = shape_ranking(applied, made_of.snapshot, placement, plan.holdout, candidates, k)
+    return Lists.ranked(*candidates, k), shaping.lists
 
 
 def _proposed_again(settings: Settings, recipe: Recipe, made_of: Ingredients) -> Ingredients:

@@ -11,7 +11,7 @@ from recsys.cuts import CutPlan, cut_name
 from recsys.evaluation.card import model_card
 from recsys.evaluation.catalogue import catalogue, list_features
 from recsys.evaluation.champion import NotCompared, changes, describe, open_champion
-from recsys.evaluation.examples import collect_examples
+from recsys.evaluation.examples import AFTER, BEFORE, RANKED, collect_examples
 from recsys.evaluation.gate import judge
 from recsys.evaluation.holdout import evaluate_placement
 from recsys.evaluation.reading import read_holdout
@@ -68,28 +68,31 @@ def evaluate_models(
         (folder / VALUES).mkdir()
         holdout = read_holdout(settings, source, plan.holdout, local_path(facts["features"]) / cut_name(plan.holdout))
         for placement in facts["placements"]:
-            about, others = _champion(settings, placement, serving[placement], plan, ranking_set)
+            about, others, before = _champion(settings, placement, serving[placement], plan, ranking_set)
             others |= _references(settings, placement, references, plan)
-            compared, lists = evaluate_placement(
+            compared, ranked, shaped = evaluate_placement(
                 settings, holdout, placement, plan, facts, rankers, ranking_set, others
             )
             if about and CHAMPION in others:
-                about["changes"] = changes(others[CHAMPION], lists)
+                about["changes"] = changes(before or others[CHAMPION], shaped)
             evaluation["placements"][placement] = compared.figures | {CHAMPION: about}
             compared.values.write(folder / VALUES / f"{placement}.parquet")
             truth = holdout.ground(repeats=settings.placement(placement).repeats).truth
-            examples += collect_examples(settings, source, placement, plan.holdout, truth, lists, others.get(CHAMPION))
+            lists = {AFTER: shaped, RANKED: ranked} | ({} if before is None else {BEFORE: before})
+            examples += collect_examples(settings, source, placement, plan.holdout, truth, lists)
         text = json.dumps(evaluation, indent=1, allow_nan=False)
         (folder / METRICS_FILE).write_text(text, encoding="utf-8")
         (folder / "examples.json").write_text(json.dumps(examples, indent=1), encoding="utf-8")
         _write_papers(settings, source, evaluation, examples, tuple(facts["generators"]), folder)
         return {"metrics": _headlines(evaluation)}
 
-    measured = (settings.gate.model_dump(mode="json"), settings.evaluation.model_dump(mode="json"))
-    before = {name: version_key(one) for name, one in serving.items()}
-    inputs = (local_path(rankers).name, local_path(ranking_set).name, before, sorted(references))
+    shown = (settings.publication.items, settings.publication.spare)
+    shaping = {name: settings.placement(name).shaping.model_dump(mode="json") for name in facts["placements"]}
+    measured = (settings.gate.model_dump(mode="json"), settings.evaluation.model_dump(mode="json"), shown, shaping)
+    replaced = {name: version_key(one) for name, one in serving.items()}
+    inputs = (local_path(rankers).name, local_path(ranking_set).name, replaced, sorted(references))
     made = ArtifactStore(settings.resolved_home).make(
-        "evaluations", fingerprint(*inputs, measured, code_hash("evaluation")), build
+        "evaluations", fingerprint(*inputs, measured, code_hash("evaluation", "shaping")), build
     )
     return {"evaluation": made.uri, "metrics": made.facts["metrics"], "reused": made.reused}
 
@@ -131,15 +134,16 @@ def papers(evaluation: Path) -> tuple[Path, ...]:
 
 def _champion(
     settings: Settings, placement: str, found: Mapping[str, str] | None, plan: CutPlan, ranking_set: str
-) -> tuple[dict[str, Any] | None, dict[str, Lists]]:
-    """Return what is said about the champion, and its lists if it can be compared with."""
+) -> tuple[dict[str, Any] | None, dict[str, Lists], Lists | None]:
+    """Return what is said about the champion and, if it can be compared with, its lists: ranked, and as shown."""
     if found is None:
-        return None, {}
+        return None, {}, None
     champion = open_champion(found, plan.holdout)
     if isinstance(champion, NotCompared):
-        return describe(champion), {}
+        return describe(champion), {}, None
     k = max(*settings.evaluation.ks, K)
-    return describe(champion), {CHAMPION: lists_of(settings, placement, champion, plan, ranking_set, k)}
+    ranked, shown = lists_of(settings, placement, champion, plan, ranking_set, k)
+    return describe(champion), {CHAMPION: ranked}, shown
 
 
 def _references(settings: Settings, placement: str, references: Sequence[str], plan: CutPlan) -> dict[str, Lists]:

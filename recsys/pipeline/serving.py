@@ -13,9 +13,10 @@ from recsys.artifacts import ArtifactStore, fingerprint, local_path
 from recsys.evaluation import published
 from recsys.pipeline.training import take_snapshot
 from recsys.ranking import Ranker
+from recsys.scoring.finishing import CAPPED_FILE
 from recsys.scoring.recipe import Recipe
 from recsys.scoring.shard import Scorer, Shard
-from recsys.scoring.state import FittedState
+from recsys.scoring.state import DEFAULTS_FILE, FittedState
 from recsys.settings import Settings
 from recsys.snapshot import Snapshot
 from recsys.warehouse import open_warehouse
@@ -83,6 +84,7 @@ def publish_lists(
     plan = _Plan.read(state)
     chosen = plan.placements[placement]
     fitted = FittedState(local_path(chosen["state"]))
+    files = _finish(settings, plan, placement, lists)
     new = publication.NewPublication(
         publication_id=f"{placement}-{_lists_id(settings, chosen)}",
         placement=placement,
@@ -93,7 +95,7 @@ def publish_lists(
         run_id=run_id,
         snapshot_id=fitted.about["snapshot_id"],
         code_commit=registry.code_state().commit,
-        lists=(*(local_path(uri) / f"{placement}.parquet" for uri in lists), fitted.folder / "defaults.parquet"),
+        lists=files,
         expected_customers=fitted.about["expected_customers"],
         known_items=fitted.folder / "catalogue.parquet",
     )
@@ -107,6 +109,21 @@ def publish_lists(
         "rows": record.row_count,
         "skipped": record.is_skipped,
     }
+
+
+def _finish(settings: Settings, plan: "_Plan", placement: str, lists: list[str]) -> tuple[Path, ...]:
+    """Return the files of a publication, made from the shards' lists."""
+    shards = sorted(local_path(uri) / f"{placement}.parquet" for uri in lists)
+    chosen = plan.placements[placement]
+    applied = Recipe.load(local_path(chosen["bundle"])).apply(settings)
+
+    def build(folder: Path) -> dict[str, Any]:
+        state = FittedState(local_path(chosen["state"]))
+        return {"is_capped": scoring.finish_lists(applied, placement, state, shards, folder)}
+
+    name = fingerprint(_lists_id(settings, chosen), [path.parent.name for path in shards])
+    made = ArtifactStore(settings.resolved_home).make("finished", f"{placement}-{name}", build)
+    return (*([made.path / CAPPED_FILE] if made.facts["is_capped"] else shards), made.path / DEFAULTS_FILE)
 
 
 def _lists_id(settings: Settings, chosen: Mapping[str, str]) -> str:

@@ -152,7 +152,7 @@ def build_ranking_set(
             "weights": weights,
         }
 
-    described = {name: rule.model_dump(mode="json", exclude={"ranker"}) for name, rule in rules.items()}
+    described = {name: rule.model_dump(mode="json", exclude={"ranker", "shaping"}) for name, rule in rules.items()}
     negatives = {name: settings.ranker_of(name).negatives for name in placements}
     name = _name(source, features, sorted(candidates), described, negatives, whole_cuts, settings)
     made = _store(settings).make("ranking_sets", name, build)

@@ -24,6 +24,7 @@ _FAILURES = {
     "unknown_items": "items are not known to the run",
     "barred_items": "items may not be recommended",
     "incomplete": "rows lack an item, a finite score, a source or a reason",
+    "propensities": "rows have a propensity that is no probability above 0",
     "buckets": "subjects are in a wrong bucket or in several (customers: 0 to 4095, default lists: -1)",
 }
 _SHORT = "short"

@@ -16,7 +16,10 @@ Query = Callable[[str, dict[str, Any]], list[dict[str, Any]]]
 
 @dataclass(frozen=True)
 class ListRow:
-    """One recommended item; title and category are None if the shop no longer has the item."""
+    """One recommended item; title and category are None if the shop no longer has the item.
+
+    ``propensity`` is how probable it was that the row was drawn, if it was: None for rows that stand on their rank.
+    """
 
     rank: int
     item_id: str
@@ -25,6 +28,7 @@ class ListRow:
     score: float
     source: str
     reason: str
+    propensity: float | None
 
 
 @dataclass(frozen=True)

@@ -41,8 +41,8 @@ class NewPublication:
         snapshot_id: the snapshot they were made from.
         code_commit: the Git commit of the code, or "unknown".
         lists: Parquet files with subject_id (text), bucket (int16), rank (int16, from 1), item_id (text),
-            score (double), source (text), reason (text). Default lists, with subject_id ``*`` and
-            ``segment:<name>``, are among them, with bucket -1.
+            score (double), source (text), reason (text), propensity (double, null unless drawn). Default lists,
+            with subject_id ``*`` and ``segment:<name>``, are among them, with bucket -1.
         expected_customers: how many customers should have a list.
         known_items: a Parquet file with item_id (text) and recommendable (bool).
     """

@@ -20,6 +20,7 @@ from recsys.assets import read_sql
 from recsys.columns import (
     BUCKET,
     ITEM_ID,
+    PROPENSITY,
     PUBLISHED,
     RANK,
     REASON,
@@ -44,6 +45,7 @@ LIST_COLUMNS: Final = {
     SCORE: "double",
     SOURCE: "varchar",
     REASON: "varchar",
+    PROPENSITY: "double",
 }
 ITEM_COLUMNS: Final = {ITEM_ID: "varchar", RECOMMENDABLE: "boolean"}
 _KINDS: Final = {

@@ -1,5 +1,6 @@
 """From a champion's recipe and a fresh snapshot to every customer's list."""
 
+from recsys.scoring.finishing import finish_lists
 from recsys.scoring.recipe import Recipe
 from recsys.scoring.recommender import Recommender, load_recommender
 from recsys.scoring.shard import plan_shards, score_shard
@@ -9,6 +10,7 @@ __all__ = [
     "FittedState",
     "Recipe",
     "Recommender",
+    "finish_lists",
     "fit_state",
     "load_recommender",
     "plan_shards",

@@ -1,16 +1,19 @@
 """The evidence behind a ranked row: which generator carries it, and from which product of the customer's."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+from scipy import sparse
 
 from recsys import columns as c
 from recsys.candidates import Generator
 from recsys.candidates.base import FITS
 from recsys.history import History
 from recsys.settings import Settings
+from recsys.shaping import Shaped
 
 OWN = "repurchase"
 DUE = "due"
@@ -27,6 +30,8 @@ RANKED = pa.schema(
         ("pair_lines", pa.int32()),
         ("because_idx", pa.int32()),
         ("recent_buyers", pa.int32()),
+        ("is_sensitive", pa.bool_()),
+        (c.PROPENSITY, pa.float64()),
     ]
 )
 
@@ -34,7 +39,8 @@ RANKED = pa.schema(
 def add_evidence(
     rows: pa.Table,
     scores: NDArray[np.float64],
-    rank: NDArray[np.int32],
+    shaped: Shaped,
+    sensitive: NDArray[np.bool_],
     history: History,
     generators: Sequence[Generator],
     settings: Settings,
@@ -47,7 +53,8 @@ def add_evidence(
     Args:
         rows: (r,) the rows' features.
         scores: (r,) the ranker's.
-        rank: (r,) from 1.
+        shaped: (r,) their ranks and propensities.
+        sensitive: (m,) the history's products that no reason may name.
         history: of the customers.
         generators: fitted, those that proposed.
         settings: with the recipe applied.
@@ -66,12 +73,12 @@ def add_evidence(
     if DUE in names:
         carrier[(lines >= RHYTHM) & proposed[:, names.index(DUE)]] = DUE
     column = np.searchsorted(history.items, items)
-    because, sentences = _say(users, column, carrier, history, generators)
+    because, sentences = _say(users, column, carrier, history, generators, sensitive)
     return pa.table(
         [
             pa.array(users, pa.int32()),
             pa.array(items, pa.int32()),
-            pa.array(rank, pa.int16()),
+            pa.array(shaped.rank, pa.int16()),
             pa.array(scores, pa.float64()),
             pa.array([",".join(n for n, p in zip(names, row, strict=True) if p) for row in proposed]),
             pa.array(carrier.tolist(), pa.string()),
@@ -79,6 +86,8 @@ def add_evidence(
             pa.array(lines, pa.int32()),
             pa.array(because, pa.int32(), mask=because < 0),
             pa.array(history.popularity[column].astype(np.int32), pa.int32()),
+            pa.array(sensitive[column], pa.bool_()),
+            pa.array(shaped.propensity, pa.float64(), from_pandas=True),
         ],
         schema=RANKED,
     )
@@ -90,14 +99,24 @@ def _say(
     carrier: NDArray[np.str_],
     history: History,
     generators: Sequence[Generator],
+    sensitive: NDArray[np.bool_],
 ) -> tuple[NDArray[np.int32], list[str]]:
     """Return the item_idx of the customer's product that speaks most for each row's, -1 where none does, and what
-    customers are told.
+    customers are told. A sensitive product speaks for none.
     """
+    told = _without(history, sensitive)
     because, sentences = np.full(len(users), -1, np.int32), np.full(len(users), FITS, object)
     for generator in generators:
         rows = np.flatnonzero(carrier == generator.name)
-        own = generator.because(history, users[rows], column[rows])
+        own = generator.because(told, users[rows], column[rows])
+        own = np.where((own >= 0) & sensitive[own], -1, own)
         because[rows[own >= 0]] = history.items[own[own >= 0]]
         sentences[rows] = generator.sentences(history, users[rows], column[rows])
     return because, sentences.tolist()
+
+
+def _without(history: History, products: NDArray[np.bool_]) -> History:
+    """Return a history in which some products were never bought."""
+    kept = history.purchases
+    data = np.where(products[kept.indices], 0, kept.data).astype(kept.data.dtype)
+    return replace(history, purchases=sparse.csr_array((data, kept.indices, kept.indptr), shape=kept.shape))

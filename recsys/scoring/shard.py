@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 
@@ -22,12 +23,12 @@ from recsys.features import assemble, compute_tables
 from recsys.features.tables import ITEM_SIDE, TABLES
 from recsys.fusion import fuse
 from recsys.history import History, build_history
-from recsys.lists import rank_within
 from recsys.ranking import Ranker
 from recsys.ranking.ranking_set import attach_features
 from recsys.scoring.evidence import RANKED, add_evidence
 from recsys.scoring.state import FittedState
 from recsys.settings import Settings
+from recsys.shaping import Shaper, Taste
 from recsys.snapshot import Snapshot
 
 CHUNK = 2048  # customers whose candidates are held with all features at once
@@ -57,6 +58,11 @@ class Scorer:
     ranker: Ranker
     state: FittedState
 
+    @cached_property
+    def shaper(self) -> Shaper:
+        """What makes lists of the ranked candidates."""
+        return Shaper.of(self.state.products, self.settings.placement(self.placement).shaping, self.settings.seed)
+
 
 def score_shard(snapshot: Snapshot, shard: Shard, scorers: Sequence[Scorer], folder: Path) -> dict[str, int]:
     """Write ``<placement>.parquet`` with the lists of the shard's customers, for each scorer.
@@ -65,7 +71,7 @@ def score_shard(snapshot: Snapshot, shard: Shard, scorers: Sequence[Scorer], fol
         snapshot: whose customers are scored, as of its moment.
         shard: which of them.
         scorers: one a placement.
-        folder: where the files go: subject_id, bucket, rank, item_id, score, source, reason.
+        folder: where the files go: subject_id, bucket, rank, item_id, score, source, reason, propensity.
 
     Returns:
         Rows by placement.
@@ -144,8 +150,17 @@ def _score_chunk(
     features = np.column_stack([table[name].to_numpy() for name in names]).astype(np.float32, copy=False)
     scores = scorer.ranker.scores(features, settings.thread_count)
     kept = settings.publication.items + settings.publication.spare
-    order, rank = rank_within(table[c.USER_IDX].to_numpy(), table[c.ITEM_IDX].to_numpy(), scores, kept)
-    ranked = add_evidence(table.take(order), scores[order], rank, history, generators, settings)
+    shaper = scorer.shaper
+    shaped = shaper.shape(
+        table[c.USER_IDX].to_numpy(),
+        table[c.ITEM_IDX].to_numpy(),
+        scores,
+        Taste.of(history),
+        visible=settings.publication.items,
+        kept=kept,
+    )
+    rows, sensitive = shaped.rows, shaper.sensitive >= 0
+    ranked = add_evidence(table.take(rows), scores[rows], shaped, sensitive, history, generators, settings)
     return _lists(connection, scorer, ranked)
 
 

@@ -6,7 +6,8 @@ A folder ``states/<id>`` with
 - ``eligible.npz``             item_idx that may be recommended, and their recent buyers
 - ``features/item.parquet``    product features
 - ``generators/<name>.npz``    what generators learned about products
-- ``defaults.parquet``         the lists for visitors and customers without history
+- ``products.parquet``         what shaping needs to know of the products that may be recommended
+- ``defaults.parquet``         ranked products for visitors and customers without history; shaped when published
 - ``customers/<name>.npz``     what generators keep of customers; it never leaves this machine with a model
 """
 
@@ -19,6 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from recsys import columns as c
@@ -32,11 +35,14 @@ from recsys.features import compute_tables
 from recsys.features.tables import ITEM_SIDE
 from recsys.history import History, read_history
 from recsys.settings import Settings
+from recsys.shaping import PRODUCTS_FILE, read_products
 from recsys.snapshot import Snapshot
 
 KIND = "states"
 CUSTOMERS = "customers"
 ABOUT = "state.json"
+DEFAULTS_FILE = "defaults.parquet"
+DEFAULT_DEPTH = 200  # products of a default list before it is shaped
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,11 @@ class FittedState:
         """item_idx that may be recommended, and their recent buyers."""
         arrays = load_state(self.folder / "eligible.npz")
         return np.asarray(arrays["items"]), np.asarray(arrays["popularity"])
+
+    @cached_property
+    def products(self) -> pa.Table:
+        """What shaping needs to know of the products that may be recommended."""
+        return pq.read_table(self.folder / PRODUCTS_FILE)
 
     def generators(self, settings: Settings) -> list[Generator]:
         """Return the fitted generators that are here, in the recipe's order."""
@@ -100,6 +111,7 @@ def fit_state(settings: Settings, snapshot: Snapshot, state_key: str) -> Artifac
             compute_tables(connection, folder / "features", ITEM_SIDE)
             _write_defaults(connection, settings, history, folder)
             consent = fetch_columns(connection, "select is_personalised from users order by user_idx")
+            pq.write_table(read_products(connection, history.items, for_serving=True), folder / PRODUCTS_FILE)
         shutil.copy2(snapshot.items, folder / "catalogue.parquet")
         save_state({"items": history.items, "popularity": history.popularity}, folder / "eligible.npz")
         _fit_generators(settings, history, folder)
@@ -117,7 +129,7 @@ def fit_state(settings: Settings, snapshot: Snapshot, state_key: str) -> Artifac
 
     shown = settings.publication.items + settings.publication.spare
     store = ArtifactStore(settings.resolved_home)
-    return store.make(KIND, fingerprint(snapshot.snapshot_id, state_key, shown, code_hash()), build)
+    return store.make(KIND, fingerprint(snapshot.snapshot_id, state_key, shown, code_hash("shaping")), build)
 
 
 def _fit_generators(settings: Settings, history: History, folder: Path) -> None:
@@ -136,6 +148,6 @@ def _write_defaults(connection: Any, settings: Settings, history: History, folde
     )
     parameters: dict[str, object] = {
         "recent_days": settings.candidates.popularity_days,
-        "items": settings.publication.items + settings.publication.spare,
+        "items": max(DEFAULT_DEPTH, 2 * (settings.publication.items + settings.publication.spare)),
     }
-    write_parquet(connection, read_sql("scoring", "defaults.sql"), folder / "defaults.parquet", parameters)
+    write_parquet(connection, read_sql("scoring", "defaults.sql"), folder / DEFAULTS_FILE, parameters)

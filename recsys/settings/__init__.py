@@ -15,6 +15,7 @@ from recsys.settings.settings import (
     Settings,
     load_settings,
 )
+from recsys.settings.shaping import ShapingSettings
 
 __all__ = [
     "DEFAULT_GENERATORS",
@@ -31,6 +32,7 @@ __all__ = [
     "PublicationSettings",
     "RankerSettings",
     "Settings",
+    "ShapingSettings",
     "Similarity",
     "load_settings",
 ]

@@ -21,6 +21,7 @@ from recsys.columns import PURCHASE
 from recsys.errors import SettingsError
 from recsys.settings.candidates import CandidateSettings, Generator, Generators
 from recsys.settings.section import Name, Section
+from recsys.settings.shaping import ShapingSettings
 
 UNBOUNDED = 1e300  # both engines know it, unlike infinity
 Fusion = Literal["rrf", "scores", "rules", "union"]
@@ -109,6 +110,7 @@ class PlacementSettings(Section):
         default_factory=dict, description="what this placement's ranker has other than the section ranker says"
     )
     model: Name | None = Field(None, description="registered model; <namespace>_<placement> if absent")
+    shaping: ShapingSettings = ShapingSettings()
 
     def with_weights(self, weights: Mapping[str, float] | None) -> "PlacementSettings":
         """Return the settings with other fusion weights, the same if None."""

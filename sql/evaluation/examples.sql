@@ -1,6 +1,6 @@
 -- One row per chosen customer: the titles of what they bought last before $cut_at (at most $history products, the last
--- first), and of what lists show them (kind: before or after), by rank, with whether they bought it then and its rank
--- in the other list (null if it isn't there).
+-- first), and of what lists show them (kind: before, after or ranked), by rank, with whether they bought it then and its
+-- rank in the other list (null if it isn't there): after for before and ranked, before for after.
 with bought as (
     select
         user_idx,
@@ -42,14 +42,15 @@ rows_shown as (
         on
             shown.user_idx = other.user_idx
             and shown.item_idx = other.item_idx
-            and shown.kind <> other.kind
+            and other.kind = case shown.kind when 'after' then 'before' else 'after' end
 ),
 
 lists as (
     select
         user_idx,
         list(product order by rank) filter (kind = 'before') as before,
-        list(product order by rank) filter (kind = 'after') as after
+        list(product order by rank) filter (kind = 'after') as after,
+        list(product order by rank) filter (kind = 'ranked') as ranked
     from rows_shown
     group by user_idx
 )
@@ -59,7 +60,8 @@ select
     users.segment,
     histories.history,
     lists.before,
-    lists.after
+    lists.after,
+    lists.ranked
 from chosen
 inner join users on chosen.user_idx = users.user_idx
 left join histories on chosen.user_idx = histories.user_idx

@@ -58,6 +58,10 @@ where
     or trim(coalesce(source, '')) = ''
     or trim(coalesce(reason, '')) = ''
 union all
+select 'propensities', count(*), array_to_string(min(subject_id, 3), ', ')
+from publication_rows
+where propensity is not null and not (propensity > 0 and propensity <= 1)
+union all
 select 'buckets', count(*), array_to_string(min(subject_id, 3), ', ')
 from subjects
 where

@@ -7,14 +7,16 @@
 with
 own as (
     select
-        1 as preference, user_id, rank, item_id, score, source, reason, publication_id, model_version, as_of
+        1 as preference, user_id, rank, item_id, score, source, reason, publication_id, model_version, as_of,
+        propensity
     from recsys.live_recommendations
     where placement = :placement and user_id = :user_id
 ),
 
 segment as (
     select
-        2 as preference, user_id, rank, item_id, score, source, reason, publication_id, model_version, as_of
+        2 as preference, user_id, rank, item_id, score, source, reason, publication_id, model_version, as_of,
+        propensity
     from recsys.live_recommendations
     where
         placement = :placement
@@ -27,7 +29,8 @@ segment as (
 
 everybody as (
     select
-        3 as preference, user_id, rank, item_id, score, source, reason, publication_id, model_version, as_of
+        3 as preference, user_id, rank, item_id, score, source, reason, publication_id, model_version, as_of,
+        propensity
     from recsys.live_recommendations
     where placement = :placement and user_id = '*'
 ),
@@ -51,7 +54,8 @@ select
     found.reason,
     found.publication_id,
     found.model_version,
-    found.as_of
+    found.as_of,
+    found.propensity
 from found
 left join shop.items as items on items.item_id = found.item_id
 where found.preference = (select min(preference) from found)

@@ -13,5 +13,5 @@ select item_id, title, category
 from read_parquet($items);
 
 create or replace view recsys.live_recommendations as
-select placement, user_id, rank, item_id, score, source, reason, publication_id, model_version, as_of
+select placement, user_id, rank, item_id, score, source, reason, publication_id, model_version, as_of, propensity
 from main.live_recommendations;

@@ -9,8 +9,9 @@ pointed as (
 ),
 
 list_rows as (
-    select publication_id, bucket, subject_id, rank, item_id, score, source, reason
-    from read_parquet([$lists])
+    -- By name: the files of a publication that was made before there was a propensity lack it.
+    select publication_id, bucket, subject_id, rank, item_id, score, source, reason, propensity
+    from read_parquet([$lists], union_by_name = true)
 ),
 
 unsuppressed as (
@@ -21,6 +22,7 @@ unsuppressed as (
         list_rows.score,
         list_rows.source,
         list_rows.reason,
+        list_rows.propensity,
         pointed.publication_id,
         pointed.model_version,
         pointed.as_of,
@@ -58,6 +60,7 @@ select
     reason,
     publication_id,
     model_version,
-    as_of
+    as_of,
+    propensity
 from unsuppressed
 where shown_rank <= items_shown;

@@ -8,7 +8,8 @@ select
     incoming.item_id,
     incoming.score,
     incoming.source,
-    incoming.reason
+    incoming.reason,
+    incoming.propensity
 from incoming
 inner join list_hashes
     on list_hashes.bucket = incoming.bucket and list_hashes.subject_id = incoming.subject_id

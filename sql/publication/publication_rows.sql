@@ -7,7 +7,8 @@ select
     list_rows.item_id,
     list_rows.score,
     list_rows.source,
-    list_rows.reason
+    list_rows.reason,
+    list_rows.propensity
 from recsys.publications as publications
 inner join recsys.publication_lists as lists
     on lists.publication_id = publications.publication_id

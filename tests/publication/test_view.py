@@ -26,6 +26,7 @@ COLUMNS = [
     "publication_id",
     "model_version",
     "as_of",
+    "propensity",
 ]
 
 

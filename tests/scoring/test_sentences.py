@@ -15,18 +15,26 @@ TABLES = """
 """
 
 
-def told(carrier: str, sentence: str, because: int | None, lines: int = 0) -> str:
+def told(carrier: str, sentence: str, because: int | None, lines: int = 0, *, is_sensitive: bool = False) -> str:
     """Return the reason of a row of ann's and Milk."""
     with duckdb.connect() as connection:
         connection.execute(TABLES)
         connection.execute(
             "create table ranked as select 0 as user_idx, 1 as item_idx, 1 as rank, 0.5 as score, 'x' as source, "
             "$carrier as carrier, $sentence as sentence, $lines as pair_lines, $because::integer as because_idx, "
-            "1234 as recent_buyers",
-            {"carrier": carrier, "sentence": sentence, "lines": lines, "because": because},
+            "1234 as recent_buyers, $is_sensitive as is_sensitive, null::double as propensity",
+            {
+                "carrier": carrier,
+                "sentence": sentence,
+                "lines": lines,
+                "because": because,
+                "is_sensitive": is_sensitive,
+            },
         )
-        [row] = connection.execute(read_sql("scoring", "lists.sql"), {"recent_days": 28}).fetchall()
-    return str(row[-1])
+        found = connection.execute(read_sql("scoring", "lists.sql"), {"recent_days": 28})
+        names = [column[0] for column in found.description]
+        [row] = found.fetchall()
+    return str(row[names.index("reason")])
 
 
 def test_sentences_by_hand() -> None:
@@ -37,6 +45,13 @@ def test_sentences_by_hand() -> None:
     assert told("repurchase", "any", None, 1) == "You bought this on 3 May 2024."
     assert told("due", "any", None, 2) == "You bought this 2 times, about every 23 days, last on 3 May 2024."
     assert told("repurchase", "any", None, 3) == "You bought this 3 times, last on 3 May 2024."
+
+
+@pytest.mark.parametrize("carrier", ["repurchase", "due", *GENERATORS])
+@pytest.mark.parametrize("because", [0, None])
+def test_of_a_sensitive_product_nothing_is_told(carrier: str, because: int | None) -> None:
+    sentence = "Bought by {recent_buyers} who, like you, bought {because}."
+    assert told(carrier, sentence, because, 3, is_sensitive=True) == "This is part of our range."
 
 
 @pytest.mark.parametrize("name", GENERATORS)

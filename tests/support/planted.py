@@ -75,7 +75,7 @@ class Version:
 
     item: str
     since: datetime = OPENED
-    title: str = "A thing"
+    title: str = ""
     category: str = "Department > Group"
     brand: str = "Brand"
     recommendable: bool = True
@@ -83,7 +83,7 @@ class Version:
     def row(self) -> dict[str, Any]:
         return {
             "item_id": self.item,
-            "title": self.title,
+            "title": self.title or f"Thing {self.item}",
             "category": self.category,
             "brand": self.brand,
             "price": 2.0,

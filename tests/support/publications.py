@@ -30,6 +30,7 @@ SCHEMA = pa.schema(
         "score": pa.float64(),
         "source": pa.string(),
         "reason": pa.string(),
+        "propensity": pa.float64(),
     }
 )
 Row = dict[str, Any]
