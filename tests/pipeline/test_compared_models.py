@@ -15,18 +15,29 @@ from recsys.evaluation.metrics import hit_matrix, ndcg
 from recsys.evaluation.reading import read_truth
 from recsys.lists import Lists
 from recsys.pipeline.training import cuts_of
-from recsys.ranking import RankingSet
+from recsys.ranking import Ranker, RankingSet
 from recsys.registry import download_bundle
-from recsys.scoring import Recipe
-from recsys.settings import PlacementSettings, Settings
+from recsys.scoring import FittedState, Recipe, fit_state, plan_shards, score_shard
+from recsys.scoring.shard import Scorer
+from recsys.settings import FusionRules, FusionSwitch, PlacementSettings, Settings
 from recsys.snapshot import Snapshot
 from tests.support.chain import stages_to_rankers, write_chain_shop
 from tests.support.planted import quick_settings
+from tests.support.warehouse import SEGMENTS
 
 PLACEMENTS = {
     "for_you": PlacementSettings(fusion="scores", learn_weights=True),
     "discover": PlacementSettings(repeats=False, fusion="union", weights={"als": 3.0}),
 }
+HOME = PlacementSettings(
+    fusion="rules",
+    fused=10,
+    rules=FusionRules(
+        order=("als",),
+        quotas={"als": 10},
+        switches=(FusionSwitch(segments=(SEGMENTS[0],), order=("popularity",), quotas={"popularity": 10}),),
+    ),
+)
 
 
 @pytest.fixture(scope="module")
@@ -125,3 +136,21 @@ def test_baseline_rankers_are_measured_and_nothing_of_them_is_pickled(
         assert figures["models"][name]["ndcg@10"] > figures["models"]["popularity"]["ndcg@10"] / 2
     kept = {path.suffix for path in local_path(made["rankers"]).rglob("*") if path.is_file()}
     assert kept == {".txt", ".json", ".parquet"}
+
+
+def test_rules_that_switch_by_customer_hold_where_lists_are_made(
+    made: dict[str, Any], settings: Settings, tmp_path: Path
+) -> None:
+    """One segment's lists come from what is popular, everybody else's from ALS."""
+    snapshot = Snapshot.open(made["snapshot"])
+    switched = settings.model_copy(update={"placements": {"for_you": HOME}})
+    state = FittedState(fit_state(switched, snapshot, Recipe.of(switched, "for_you").state_key).path)
+    ranker = Ranker.load(local_path(made["rankers"]) / "for_you" / "release")
+    score_shard(snapshot, plan_shards(1)[0], [Scorer(switched, "for_you", ranker, state)], tmp_path)
+    lists = pq.read_table(tmp_path / "for_you.parquet").to_pylist()
+    segments = dict(
+        zip(*(pq.read_table(snapshot.users)[name].to_pylist() for name in ("user_id", "segment")), strict=True)
+    )
+    for row in lists:
+        assert ("popularity" if segments[row["subject_id"]] == SEGMENTS[0] else "als") in row["source"].split(",")
+    assert len({segments[row["subject_id"]] for row in lists}) > 1
