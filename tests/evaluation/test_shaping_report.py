@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from recsys.evaluation.report import evidence, render_report
+from recsys.evaluation.evidence import evidence
+from recsys.evaluation.report import render_report
 from recsys.evaluation.shaping_report import shaping_cost, shaping_section
 from tests.support.evaluations import comparison, evaluation, placement
 
