@@ -14,7 +14,7 @@ from recsys.assets import read_sql
 from recsys.compute import fetch_columns
 from recsys.settings import Settings
 
-Need = Literal["lines", "catalogue", "ratings"]
+Need = Literal["lines", "catalogue", "ratings", "traits"]
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,14 @@ class Lines:
     weight: NDArray[np.float32]
     age: NDArray[np.float32]
     basket: NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Traits:
+    """What the shop knows of customers: (n, d) 1 where a customer has an attribute's value, ``names`` as name=value."""
+
+    members: sparse.csr_array
+    names: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -93,6 +101,7 @@ class History:
         lines: single events, for generators that need them.
         catalogue: the products' texts, for generators that need them.
         ratings: (n, m) newest rating, explicit zeros included, for generators that need them.
+        traits: of the customers, for generators that need them.
     """
 
     cut_at: datetime
@@ -112,6 +121,7 @@ class History:
     lines: Lines | None = None
     catalogue: Catalogue | None = None
     ratings: sparse.csr_array | None = None
+    traits: Traits | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -124,13 +134,15 @@ def eligible_items(
     settings: Settings,
     *,
     min_purchases: int | None = None,
+    with_new: bool = False,
     for_serving: bool = False,
 ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
     """Return the products that may be recommended at the cut that is laid, and their recent buyers.
 
     A product may be if the shop said so then, it existed, and it was bought often enough to judge
-    (``min_purchases``, the publication's setting if None). What is served now (``for_serving``, with the cut
-    at the snapshot's moment) must also be in stock, which is known of that moment alone.
+    (``min_purchases``, the publication's setting if None), or is new (``with_new``: as the publication's setting
+    says; models are measured without them). What is served now (``for_serving``, with the cut at the snapshot's
+    moment) must also be in stock, which is known of that moment alone.
     """
     least = settings.publication.min_item_purchases if min_purchases is None else min_purchases
     counts = fetch_columns(
@@ -138,7 +150,8 @@ def eligible_items(
         read_sql("features", "item_counts.sql"),
         {"for_serving": for_serving, "recent_days": settings.candidates.popularity_days},
     )
-    chosen = counts["may_be_shown"].astype(bool) & (counts["purchases"] >= least)
+    is_new = with_new & (counts["known_days"] <= settings.publication.new_item_days)
+    chosen = counts["may_be_shown"].astype(bool) & (is_new | (counts["purchases"] >= least))
     return counts["item_idx"][chosen].astype(np.int32), counts["recent_buyers"][chosen].astype(np.float64)
 
 
@@ -161,7 +174,7 @@ def read_history(
         needs: which of the costly parts to read as well.
         for_serving: see ``eligible_items``.
     """
-    items, popularity = eligible_items(connection, settings, for_serving=for_serving)
+    items, popularity = eligible_items(connection, settings, with_new=True, for_serving=for_serving)
     return build_history(connection, settings, items, popularity, user_count, cut_at, needs=needs)
 
 
@@ -203,8 +216,9 @@ def build_history(
         segments=groups["segment"],
         markets=groups["market"],
         lines=_read_lines(connection, settings, items, cut_at) if "lines" in needs else None,
-        catalogue=_read_catalogue(connection, items, cut_at) if "catalogue" in needs else None,
+        catalogue=_read_catalogue(connection, items) if "catalogue" in needs else None,
         ratings=_read_ratings(connection, items, shape) if "ratings" in needs else None,
+        traits=_read_traits(connection, user_count) if "traits" in needs else None,
     )
 
 
@@ -259,17 +273,27 @@ def _read_lines(
     )
 
 
-def _read_catalogue(connection: duckdb.DuckDBPyConnection, items: NDArray[np.int32], cut_at: datetime) -> Catalogue:
+def _read_catalogue(connection: duckdb.DuckDBPyConnection, items: NDArray[np.int32]) -> Catalogue:
     rows = fetch_columns(
         connection,
         "select items.item_idx, items_at_cut.title, items_at_cut.category, items_at_cut.brand, items.attributes, "
-        "epoch($cut_at::timestamp - items.exists_from) / 86400.0 as known_days "
-        "from items inner join items_at_cut using (item_idx) order by items.item_idx",
-        {"cut_at": cut_at},
+        "items_at_cut.known_days from items inner join items_at_cut using (item_idx) order by items.item_idx",
     )
     kept, _ = _columns_of(items, rows["item_idx"])
     texts = {name: np.asarray(rows[name][kept], object) for name in ("title", "category", "brand", "attributes")}
     return Catalogue(known_days=rows["known_days"][kept].astype(np.float64), **texts)
+
+
+def _read_traits(connection: duckdb.DuckDBPyConnection, user_count: int) -> Traits:
+    sql = read_sql("features", "traits.sql")
+    connection.execute(f"create or replace temp table traits as {sql}")
+    named = fetch_columns(connection, "select distinct number, trait from traits order by number")
+    rows = fetch_columns(connection, "select user_idx, number from traits order by user_idx, number")
+    # Numbers count what any customer has; those of this cut may have fewer.
+    column = np.searchsorted(named["number"], rows["number"])
+    shape = (user_count, len(named["number"]))
+    members = sparse.csr_array((np.ones(len(column), np.float32), (rows["user_idx"], column)), shape=shape)
+    return Traits(members, tuple(named["trait"].tolist()))
 
 
 def _read_ratings(

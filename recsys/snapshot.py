@@ -2,7 +2,8 @@
 
 A folder ``snapshots/<id>`` with
 
-- ``users.parquet``   user_idx (dense, ordered by bucket and id), user_id, bucket, is_personalised, segment
+- ``users.parquet``   user_idx (dense, ordered by bucket and id), user_id, bucket, is_personalised,
+  segment, attributes
 - ``items.parquet``   item_idx (dense, ordered by id), item_id, title, category, brand, recommendable,
   exists_from, attributes
 - ``item_versions.parquet``  item_idx, valid_from, valid_to, title, category, brand, recommendable: what products

@@ -290,3 +290,34 @@ def test_catalogue_is_that_of_the_cut_in_the_order_of_the_columns(tmp_path: Path
     assert catalogue.category.tolist() == ["Drinks > Tea", "Then", "Drinks > Milk"]
     assert catalogue.brand.tolist() == ["Leaf", "", "Cow"]
     assert catalogue.known_days.tolist() == [152, 152, 152]
+
+
+def test_traits_are_simple_attributes_that_several_customers_have(tmp_path: Path) -> None:
+    users = [
+        Person("ann", attributes={"segment": "families", "age": "30-40", "kids": 2, 'odd "name"': True}),
+        Person("bob", attributes={"segment": "families", "age": "30-40", "kids": 2, "id": 17, "odd": None}),
+        Person("cem", attributes={"age": "50+", 'odd "name"': True, "list": [1], "object": {"a": 1}}),
+    ]
+    history, rows = read(tmp_path, [Event("ann", "A", ago(1))], users=users, needs=("traits",))
+    assert history.traits is not None
+    assert history.traits.names == ("age=30-40", "kids=2", 'odd "name"=true')
+    found = history.traits.members.toarray()
+    assert {name: found[row].tolist() for name, row in rows.items()} == {
+        "ann": [1, 1, 1],
+        "bob": [1, 1, 0],
+        "cem": [0, 0, 1],
+    }
+
+
+@pytest.mark.parametrize("attributes", ["null", "'[1, 2]'", "'7'", "'null'", "'{}'"])
+def test_attributes_that_are_no_object_tell_nothing(tmp_path: Path, attributes: str) -> None:
+    settings = settings_of(tmp_path)
+    write_shop(settings, users=USERS, items=ITEMS, events=[Event("ann", "A", ago(1))])
+    run_sql(settings, f"update shop.users set attributes = {attributes}")
+    snapshot = Snapshot.open(take_snapshot(settings, as_of="latest", now=NOW).uri)
+    with engine(settings) as connection:
+        snapshot.attach(connection)
+        lay_cut(connection, CUT)
+        traits = read_history(connection, settings, CUT, 3, needs=("traits",)).traits
+    assert traits is not None
+    assert (traits.members.shape, traits.names) == ((3, 0), ())

@@ -11,6 +11,7 @@ from recsys.candidates.due import Due
 from recsys.candidates.ease import EASE
 from recsys.candidates.item_cf import ItemCF
 from recsys.candidates.mf import MF
+from recsys.candidates.newcomers import Newcomers
 from recsys.candidates.popularity import Popularity, PopularityAll, PopularityTrending
 from recsys.candidates.popularity_category import PopularityCategory
 from recsys.candidates.popularity_groups import PopularityMarket, PopularitySegment
@@ -42,6 +43,7 @@ _ALL: tuple[Callable[[], Generator], ...] = (
     EASE,
     MF,
     Content,
+    Newcomers,
 )
 GENERATORS = {make().name: make for make in _ALL}
 
@@ -57,9 +59,10 @@ def make_generator(name: str) -> Generator:
     return GENERATORS[name]()
 
 
-def needs_of(names: Iterable[str]) -> set[Need]:
-    """Return the costly parts of a history that any of the generators is fitted on."""
-    return {need for name in names for need in make_generator(name).needs}
+def needs_of(names: Iterable[str], *, scoring: bool = False) -> set[Need]:
+    """Return the costly parts of a history that any of the generators is fitted on, or scores by."""
+    made = [make_generator(name) for name in names]
+    return {need for one in made for need in (one.scoring_needs if scoring else one.needs)}
 
 
 __all__ = ["GENERATORS", "Generator", "Proposals", "make_generator", "needs_of", "propose"]

@@ -32,7 +32,8 @@ class Generator(Protocol):
 
     Attributes:
         name: in settings, features and reports.
-        needs: the costly parts of a history that ``fit`` reads; when customers are scored they are not there.
+        needs: the costly parts of a history that ``fit`` reads.
+        scoring_needs: those of them that are there when customers are scored, too.
         keyed_by_customer: whether the fitted state holds rows of customers; such a state is kept with a
             publication's state and never in a registered model.
         sentence: what customers are told about a product that this generator carries. It may speak of
@@ -42,6 +43,7 @@ class Generator(Protocol):
 
     name: str
     needs: tuple[Need, ...] = ()
+    scoring_needs: tuple[Need, ...] = ()
     keyed_by_customer: bool = False
     sentence: str = FITS
 

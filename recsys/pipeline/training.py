@@ -20,7 +20,7 @@ from recsys.evaluation.holdout import HOLDOUT
 from recsys.features import compute_tables
 from recsys.features.tables import ITEM_SIDE, TABLES
 from recsys.fusion.learning import learn_weights
-from recsys.history import History, Need, read_history
+from recsys.history import History, Need, eligible_items, read_history
 from recsys.ranking import RankingSet, train_ranker, write_labels, write_ranking_rows, write_truth
 from recsys.ranking.baselines import SCORES_FILE, score_baselines, write_scores
 from recsys.ranking.ingredients import LABELS, TRUTH, VARIANTS, Ingredients
@@ -62,11 +62,12 @@ def build_features(settings: Settings, *, snapshot: str) -> Result:
             at = folder / cut_name(cut)
             at.mkdir()
             with _at_cut(settings, source, cut) as (connection, history):
+                judged, _ = eligible_items(connection, settings)
                 compute_tables(connection, at, ITEM_SIDE)
                 lay_cut(connection, cut, customers)
                 compute_tables(connection, at, tuple(name for name in TABLES if name not in ITEM_SIDE))
-                write_truth(connection, settings, history.items, at / TRUTH)
-                write_labels(connection, settings, at / LABELS)
+                write_truth(connection, settings, judged, at / TRUTH)
+                write_labels(connection, settings, history.items, at / LABELS)
                 np.save(at / "eligible.npy", history.items)
         return {"cuts": len(plan.all)}
 
@@ -247,6 +248,7 @@ def _name(source: Snapshot, *parts: object) -> str:
         settings.ranker.horizon_days,
         settings.ranker.max_customers,
         settings.publication.min_item_purchases,
+        settings.publication.new_item_days,
         settings.candidates.popularity_days,
         settings.seed,
         code_hash(),

@@ -39,29 +39,37 @@ def write_truth(connection: duckdb.DuckDBPyConnection, settings: Settings, items
         items: products that may be recommended at the cut.
         path: the Parquet file: user_idx, item_idx, is_new, is_eligible.
     """
+    query = "select user_idx, item_idx, is_new, is_eligible from labelled order by user_idx, item_idx"
+    return _write(connection, settings, items, query, {c.PURCHASE: 1}, path)
+
+
+def write_labels(
+    connection: duckdb.DuckDBPyConnection, settings: Settings, items: NDArray[np.int32], path: Path
+) -> int:
+    """Write the levels that rankers learn from, of products that may be recommended.
+
+    Args:
+        connection: has the snapshot's views and a laid cut.
+        settings: give the horizon and the weights of event types.
+        items: products that may be recommended at the cut; new ones too, which models are not measured by.
+        path: the Parquet file: user_idx, item_idx, level.
+    """
+    query = "select user_idx, item_idx, level from labelled where is_eligible order by user_idx, item_idx"
+    return _write(connection, settings, items, query, levels_of(settings.ranker.event_weights), path)
+
+
+def _write(
+    connection: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    items: NDArray[np.int32],
+    query: str,
+    levels: Mapping[str, int],
+    path: Path,
+) -> int:
     connection.execute(
         "create or replace temp table eligible as select unnest($items)::integer as item_idx",
         {"items": items.tolist()},
     )
-    query = "select user_idx, item_idx, is_new, is_eligible from labelled order by user_idx, item_idx"
-    return _write(connection, settings, query, {c.PURCHASE: 1}, path)
-
-
-def write_labels(connection: duckdb.DuckDBPyConnection, settings: Settings, path: Path) -> int:
-    """Write the levels that rankers learn from, of products that may be recommended, after ``write_truth``.
-
-    Args:
-        connection: as ``write_truth`` left it.
-        settings: give the horizon and the weights of event types.
-        path: the Parquet file: user_idx, item_idx, level.
-    """
-    query = "select user_idx, item_idx, level from labelled where is_eligible order by user_idx, item_idx"
-    return _write(connection, settings, query, levels_of(settings.ranker.event_weights), path)
-
-
-def _write(
-    connection: duckdb.DuckDBPyConnection, settings: Settings, query: str, levels: Mapping[str, int], path: Path
-) -> int:
     parameters: dict[str, object] = {
         "horizon_days": settings.ranker.horizon_days,
         "event_types": list(levels),

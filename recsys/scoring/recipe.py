@@ -22,6 +22,7 @@ class Recipe:
     candidates: CandidateSettings
     rules: PlacementSettings
     min_item_purchases: int
+    new_item_days: int
     seed: int
     features: str
 
@@ -33,6 +34,7 @@ class Recipe:
             candidates=settings.candidates,
             rules=settings.placement(placement).with_weights(weights),
             min_item_purchases=settings.publication.min_item_purchases,
+            new_item_days=settings.publication.new_item_days,
             seed=settings.seed,
             features=features_hash(),
         )
@@ -40,7 +42,9 @@ class Recipe:
     @property
     def state_key(self) -> str:
         """What a fitted state depends on, besides the snapshot."""
-        return fingerprint(self.candidates.model_dump(mode="json"), self.min_item_purchases, self.seed, self.features)
+        return fingerprint(
+            {name: value for name, value in self.as_json().items() if name not in ("placement", "rules")}
+        )
 
     def as_json(self) -> dict[str, Any]:
         """Return the recipe as JSON."""
@@ -49,6 +53,7 @@ class Recipe:
             "candidates": self.candidates.model_dump(mode="json"),
             "rules": self.rules.model_dump(mode="json"),
             "min_item_purchases": self.min_item_purchases,
+            "new_item_days": self.new_item_days,
             "seed": self.seed,
             "features": self.features,
         }
@@ -70,6 +75,7 @@ class Recipe:
             candidates=CandidateSettings.model_validate(raw["candidates"]),
             rules=PlacementSettings.model_validate(raw["rules"]),
             min_item_purchases=raw["min_item_purchases"],
+            new_item_days=raw.get("new_item_days", 0),  # versions of before have none
             seed=raw["seed"],
             features=raw["features"],
         )
@@ -86,7 +92,9 @@ class Recipe:
                 f"installed ({features_hash()}): train and approve a new version, or install the release it was "
                 "trained with."
             )
-        publication = settings.publication.model_copy(update={"min_item_purchases": self.min_item_purchases})
+        publication = settings.publication.model_copy(
+            update={"min_item_purchases": self.min_item_purchases, "new_item_days": self.new_item_days}
+        )
         return settings.model_copy(
             update={
                 "candidates": self.candidates,

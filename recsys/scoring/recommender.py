@@ -120,6 +120,7 @@ class Recommender:
                 c.USER_ID: pa.array([str(row["subject_id"]) for row in rows], pa.string()),
                 c.BUCKET: pa.array([0] * len(rows), pa.int16()),
                 c.SEGMENT: pa.array([""] * len(rows), pa.string()),
+                c.ATTRIBUTES: pa.array([""] * len(rows), pa.string()),
             }
         )
         with engine(self.settings) as connection:

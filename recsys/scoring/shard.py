@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from recsys import columns as c
 from recsys.assets import read_sql
-from recsys.candidates import Generator, propose
+from recsys.candidates import Generator, needs_of, propose
 from recsys.candidates.base import write_proposals
 from recsys.compute import engine, fetch_columns
 from recsys.cuts import lay_cut
@@ -111,7 +111,15 @@ def score_customers(connection: duckdb.DuckDBPyConnection, scorer: Scorer, user_
     """
     settings, state = scorer.settings, scorer.state
     items, popularity = state.eligible
-    history = build_history(connection, settings, items, popularity, user_count, state.as_of)
+    history = build_history(
+        connection,
+        settings,
+        items,
+        popularity,
+        user_count,
+        state.as_of,
+        needs=needs_of(settings.candidates.generators, scoring=True),
+    )
     generators = state.generators(settings)
     known = np.flatnonzero(np.diff(history.seen.indptr)).astype(np.int32)
     with tempfile.TemporaryDirectory() as name:

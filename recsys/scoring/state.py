@@ -29,6 +29,7 @@ from recsys.artifacts import Artifact, ArtifactStore, fingerprint
 from recsys.assets import code_hash, read_sql
 from recsys.candidates import Generator, make_generator, needs_of
 from recsys.candidates.base import load_state, save_state
+from recsys.candidates.popularity_groups import FEWEST_TOLD
 from recsys.compute import engine, fetch_columns, write_parquet
 from recsys.cuts import lay_cut
 from recsys.features import compute_tables
@@ -148,6 +149,8 @@ def _write_defaults(connection: Any, settings: Settings, history: History, folde
     )
     parameters: dict[str, object] = {
         "recent_days": settings.candidates.popularity_days,
+        "prior": settings.candidates.group_prior,
+        "fewest": FEWEST_TOLD,
         "items": max(DEFAULT_DEPTH, 2 * (settings.publication.items + settings.publication.spare)),
     }
     write_parquet(connection, read_sql("scoring", "defaults.sql"), folder / DEFAULTS_FILE, parameters)

@@ -34,6 +34,7 @@ GENERATORS = (  # all there are, in the order of their reports
     "ease",
     "mf",
     "content",
+    "newcomers",
 )
 DEFAULT_GENERATORS = ("popularity", "repurchase", "item_cf", "user_cf", "als")
 Similarity = Literal["cosine", "pearson", "tfidf", "bm25", "conditional"]
@@ -58,6 +59,8 @@ class CandidateSettings(Section):
     group_prior: float = Field(
         100.0, gt=0, description="customers like everyone that are added to a segment or market before it is believed"
     )
+    newcomer_lines: int = Field(3, ge=0, description="purchase lines up to which a customer is a newcomer")
+    newcomer_days: float = Field(28.0, ge=0, description="days since the first purchase in which any customer is one")
     event_weights: dict[str, float] = Field(
         default_factory=lambda: {
             "purchase": 1.0,

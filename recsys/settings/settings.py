@@ -163,6 +163,9 @@ class PublicationSettings(Section):
     items: int = Field(10, ge=1, le=100, description="items that readers see in a list")
     spare: int = Field(10, ge=0, le=100, description="rows more, so that a list stays full when rows are suppressed")
     min_item_purchases: int = Field(10, ge=0, description="purchases before an item is recommended")
+    new_item_days: int = Field(
+        0, ge=0, description="days in which a new item may be recommended without those purchases; 0: not at all"
+    )
     min_coverage: float = Field(0.9, ge=0, le=1, description="share of eligible customers with a list, for the audit")
     keep: int = Field(3, ge=2, description="superseded publications kept for a rollback, a placement")
 

@@ -15,7 +15,8 @@ select
     and items_at_cut.recommendable
     and (items.recommendable or not $for_serving) as may_be_shown,
     coalesce(counted.purchases, 0) as purchases,
-    coalesce(counted.recent_buyers, 0) as recent_buyers
+    coalesce(counted.recent_buyers, 0) as recent_buyers,
+    items_at_cut.known_days
 from items
 inner join items_at_cut on items.item_idx = items_at_cut.item_idx
 left join counted on items.item_idx = counted.item_idx

@@ -1,6 +1,6 @@
 -- One row per product, as it was just before the cut: what began at the cut itself was not known yet.
 -- exists_then: it had a version by then; if it had none, the row shows its first one. recommendable: of that
--- version, and false once it ended without a successor.
+-- version, and false once it ended without a successor. known_days: from when it was first seen to the cut.
 with versions as (
     select
         *,
@@ -14,6 +14,7 @@ with versions as (
 select
     versions.item_idx,
     items.exists_from,
+    epoch($cut_at::timestamp - items.exists_from) / 86400.0 as known_days,
     versions.valid_from < $cut_at as exists_then,
     versions.title,
     versions.category,

@@ -4,7 +4,8 @@ select
     user_id,
     bucket,
     true as is_personalised,
-    'unknown' as segment
+    'unknown' as segment,
+    '' as attributes
 from (
     select distinct
         user_id,

@@ -4,6 +4,7 @@ select
     user_id,
     cast(bucket as smallint) as bucket,
     coalesce(is_personalised, true) as is_personalised,
-    coalesce(attributes ->> 'segment', 'unknown') as segment
+    coalesce(attributes ->> 'segment', 'unknown') as segment,
+    coalesce(attributes, '') as attributes
 from valid_users
 order by user_idx

@@ -11,11 +11,11 @@ import pytest
 from recsys.compute import engine
 from recsys.cuts import lay_cut, lay_items
 from recsys.features.tables import make_item_groups
-from recsys.history import eligible_items
-from recsys.ranking import write_truth
-from recsys.settings import Settings
+from recsys.history import eligible_items, read_history
+from recsys.ranking import write_labels, write_truth
+from recsys.settings import PublicationSettings, Settings
 from recsys.snapshot import Snapshot, take_snapshot
-from tests.support.planted import NOW, Event, Version, days, quick_settings, run_sql, write_shop
+from tests.support.planted import NOW, Event, Version, days, parquet_rows, quick_settings, run_sql, write_shop
 
 CUT = datetime(2024, 6, 1)
 AS_OF = CUT + days(60)
@@ -40,8 +40,8 @@ def at_cut(
         yield connection
 
 
-def eligible(connection: duckdb.DuckDBPyConnection, settings: Settings, *, for_serving: bool = False) -> set[str]:
-    found, _ = eligible_items(connection, settings, for_serving=for_serving)
+def eligible(connection: duckdb.DuckDBPyConnection, settings: Settings, **options: bool) -> set[str]:
+    found, _ = eligible_items(connection, settings, **options)
     names = dict(connection.execute("select item_idx, item_id from items").fetchall())
     return {names[number] for number in found.tolist()}
 
@@ -102,6 +102,38 @@ def test_what_may_be_recommended_is_judged_at_the_cut(tmp_path: Path) -> None:
     settings = quick_settings(tmp_path)
     with at_cut(settings, VERSIONS, *ENDS) as connection:
         assert eligible(connection, settings) == {"dropped later", "ended later"}
+
+
+FRESH = (
+    Version("sold", CUT - days(90)),
+    Version("fresh", CUT - days(7)),
+    Version("stale", CUT - days(7) - INSTANT),
+    Version("barred", CUT - days(1), recommendable=False),
+    Version("unborn", CUT),
+)
+NEVER_SOLD = "delete from shop.events where item_id in ('fresh', 'stale', 'barred') and occurred_at < timestamp "
+
+
+def test_new_products_may_be_recommended_before_they_are_sold_where_the_shop_wants_it(tmp_path: Path) -> None:
+    publication = PublicationSettings(min_item_purchases=3, new_item_days=7)
+    settings = quick_settings(tmp_path, publication=publication)
+    off = settings.model_copy(update={"publication": PublicationSettings(min_item_purchases=3)})
+    with at_cut(settings, FRESH, f"{NEVER_SOLD}'{CUT}'") as connection:
+        assert eligible(connection, settings, with_new=True) == {"sold", "fresh"}
+        assert eligible(connection, settings) == {"sold"}
+        assert eligible(connection, off, with_new=True) == {"sold"}
+        history = read_history(connection, settings, CUT, 1, needs=("catalogue",))
+        names = dict(connection.execute("select item_idx, item_id from items").fetchall())
+        shown = [names[number] for number in history.items.tolist()]
+        assert shown == ["fresh", "sold"]
+        assert history.popularity.tolist() == [0, 1]
+        # Rankers may learn that new products are bought; models are not measured by them.
+        write_labels(connection, settings, history.items, tmp_path / "labels.parquet")
+        write_truth(connection, settings, eligible_items(connection, settings)[0], tmp_path / "truth.parquet")
+    learned = parquet_rows(f"select item_idx from '{tmp_path / 'labels.parquet'}'")
+    assert {names[number] for (number,) in learned} == {"fresh", "sold"}
+    judged = dict(parquet_rows(f"select item_idx, is_eligible from '{tmp_path / 'truth.parquet'}'"))
+    assert {names[number]: value for number, value in judged.items() if value} == {"sold": True}
 
 
 def test_what_is_relevant_is_judged_at_the_cut(tmp_path: Path) -> None:

@@ -53,8 +53,9 @@ def written(folder: Path, weights: dict[str, float]) -> tuple[dict[tuple[str, st
     with engine(settings) as connection:
         snapshot.attach(connection)
         lay_cut(connection, CUT)
-        write_truth(connection, settings, eligible_items(connection, settings)[0], files[0])
-        write_labels(connection, settings, files[1])
+        items, _ = eligible_items(connection, settings)
+        write_truth(connection, settings, items, files[0])
+        write_labels(connection, settings, items, files[1])
     users = pq.read_table(snapshot.users)["user_id"].to_pylist()
     products = pq.read_table(snapshot.items)["item_id"].to_pylist()
     truth, labels = (pq.read_table(path).to_pylist() for path in files)

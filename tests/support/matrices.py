@@ -1,6 +1,6 @@
 """Small histories whose right answers are known."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from recsys.history import Catalogue, Groups, History, Lines
+from recsys.history import Catalogue, Groups, History, Lines, Traits
 
 CUT = datetime(2025, 1, 1)
 
@@ -40,6 +40,7 @@ def history_of(counts: NDArray[np.floating], popularity: NDArray[np.floating] | 
         "segments": Groups.of(np.full(len(counts), "")),
         "markets": Groups.of(np.full(len(counts), "")),
         "lines": lines_of(np.asarray(counts)),
+        "traits": traits_of([{}] * len(counts)),
         "catalogue": catalogue_of(titles=[f"Product {column}" for column in range(np.shape(counts)[1])]),
     }
     for name, part in more.items():
@@ -80,6 +81,14 @@ def baskets_of(
         age=np.asarray(ages, np.float32),
         basket=np.unique(pairs, axis=0, return_inverse=True)[1].ravel().astype(np.int32),
     )
+
+
+def traits_of(attributes: Sequence[Mapping[str, str]]) -> Traits:
+    """Return the attributes of customers."""
+    pairs = [[f"{name}={value}" for name, value in own.items()] for own in attributes]
+    names = sorted({pair for own in pairs for pair in own})
+    members = np.array([[float(name in own) for name in names] for own in pairs], np.float32)
+    return Traits(sparse.csr_array(members.reshape(len(pairs), len(names))), tuple(names))
 
 
 def catalogue_of(
