@@ -5,15 +5,19 @@ from typing import Any, Final
 
 from recsys.evaluation import words
 from recsys.evaluation.gate import find_comparison
-from recsys.evaluation.roles import HEADLINE, RANKER, SHAPED
+from recsys.evaluation.roles import HEADLINE, RANKER, SHAPED, K
 from recsys.evaluation.shaped import SENSITIVE
 
-BEYOND_ACCURACY: Final = {
-    "diversity_category": "Variety of categories",
-    "calibration": "Distance from the customer's taste",
-    "novelty": "Novelty",
-    "exposure_gini": "Inequality of exposure",
-}
+FIGURES: Final = (
+    HEADLINE,
+    f"hit_rate@{K}",
+    f"recall@{K}",
+    "diversity_category",
+    "calibration",
+    "novelty",
+    "coverage",
+    "exposure_gini",
+)
 
 
 def shaping_section(figures: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -22,11 +26,8 @@ def shaping_section(figures: Mapping[str, Any]) -> dict[str, Any] | None:
     if not looks or SHAPED not in figures["models"]:
         return None
     ranked, shaped = figures["models"][RANKER], figures["models"][SHAPED]
-    titles = {name: title for name, (title, _) in words.FIGURES.items()}
     rows = [
-        _row(title, ranked[name], shaped[name])
-        for name, title in (BEYOND_ACCURACY | titles).items()
-        if name in ranked and name in shaped
+        _row(words.figure(name), ranked[name], shaped[name]) for name in FIGURES if name in ranked and name in shaped
     ]
     rows.append(_row("Share of rows of sensitive categories", looks[SENSITIVE][RANKER], looks[SENSITIVE][SHAPED]))
     return {"sentence": shaping_cost(figures), "rows": rows}

@@ -37,9 +37,9 @@ def test_ranked_and_shaped_stand_side_by_side() -> None:
     assert section is not None
     rows = {row["name"]: (row["ranked"], row["shaped"]) for row in section["rows"]}
     assert rows["NDCG@10"] == ("0.400", "0.398")
-    assert rows["Variety of categories"] == ("0.750", "0.800")
+    assert rows["Diversity by category"] == ("0.750", "0.800")
     assert rows["Share of rows of sensitive categories"] == ("0.025", "0.010")
-    assert rows["Hit rate"] == ("0.200", "0.200")
+    assert rows["Hit rate@10"] == ("0.200", "0.200")
 
 
 def test_the_report_and_the_evidence_tell_it() -> None:

@@ -48,7 +48,7 @@ def test_segments_are_smoothed_towards_everyone() -> None:
         ("segment:young", 1, "i0"),
         ("segment:young", 2, "i1"),
     ]
-    assert [row[4] for row in rows] == pytest.approx([80, 15, 80, 150 / 70, 80, 45])
+    assert [row[5] for row in rows] == pytest.approx([80, 15, 80, 150 / 70, 80, 45])
 
 
 def test_few_customers_do_not_decide_a_segments_list() -> None:
@@ -73,5 +73,5 @@ def test_sentences_tell_the_segments_buyers_where_they_are_enough() -> None:
 def test_what_nobody_bought_lately_is_not_told_as_bought() -> None:
     rows = rows_of({("young", "i0"): 9}, age=99)
     assert {row[-1] for row in rows} == {"You are new here: this is part of our range."}
-    assert {row[4] for row in rows} == {0}
+    assert {row[5] for row in rows} == {0}
     assert [row[3] for row in rows] == ["i0", "i1"] * 3
