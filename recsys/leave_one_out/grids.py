@@ -16,7 +16,20 @@ _NEEDS: Final = {
     "popularity_category": "item attributes",
     "repurchase": "repeats",
     "due": "repeats",
+    "content": "item attributes",
 }
+# Those that say something of their own; the others are variants, which cost time and add little.
+BY_DEFAULT: Final = (
+    "popularity",
+    "repurchase",
+    "item_cf",
+    "item_bm25",
+    "user_cf",
+    "transitions",
+    "als",
+    "ease",
+    "content",
+)
 # In steps: a step is a customer's usual time from one event to the next, one position where there is only an order.
 _STEPS: Final = {"half_life_days": (0.7, 1.5, 4.0, FOREVER), "popularity_days": (1.0, 3.0, 30.0, FOREVER)}
 
@@ -25,7 +38,14 @@ _SWEEPS: Final[Mapping[str, tuple[Sweep, ...]]] = {
     "popularity": (("popularity_days", _STEPS["popularity_days"]),),
     "item_cf": (("half_life_days", _STEPS["half_life_days"]), ("item_neighbours", (100, 1000))),
     "user_cf": (("half_life_days", _STEPS["half_life_days"]), ("user_neighbours", (50, 200))),
-    "ease": (("ease_l2", (20.0, 100.0, 500.0)),),
+    "item_bm25": (("half_life_days", (4.0, FOREVER)),),
+    "transitions": (
+        ("transition_half_life_days", (FOREVER,)),
+        ("transition_shrinkage", (1.0,)),
+        ("transition_damping", (0.3, 0.5)),
+        ("sequence_decay", (0.6, 0.8)),
+    ),
+    "ease": (("ease_l2", (50.0,)),),
     "als": (
         ("half_life_days", _STEPS["half_life_days"][1:]),
         ("als_alpha", (5.0, 20.0)),

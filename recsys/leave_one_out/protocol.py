@@ -9,11 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys.artifacts import ArtifactStore
-from recsys.candidates import GENERATORS
 from recsys.errors import ContractError
 from recsys.evaluation.values import Summary
 from recsys.leave_one_out.choosing import FEWEST_POSITIVES, LEARNERS, Tried, ranked_ndcg
-from recsys.leave_one_out.grids import Sweep, missing_need, sweeps_of
+from recsys.leave_one_out.grids import BY_DEFAULT, Sweep, missing_need, sweeps_of
 from recsys.leave_one_out.holding import EARLIER, TEST, VALIDATION, Labels, Stand, read_labels, stand_at
 from recsys.leave_one_out.interactions import ROOM, Interactions, read_interactions
 from recsys.leave_one_out.measuring import FUSED, SYSTEM, measure
@@ -69,7 +68,7 @@ def evaluate_interactions(
     interactions: Path,
     items: Path | None = None,
     repeats: bool | None = None,
-    generators: Sequence[str] = tuple(GENERATORS),
+    generators: Sequence[str] = BY_DEFAULT,
     progress: Progress = lambda doing, done, total: None,
 ) -> Outcome:
     """Measure every generator and the whole system by leave-one-out.
