@@ -184,7 +184,7 @@ def test_versions_of_products_are_kept_without_what_came_later(settings: Setting
     assert parquet_rows(f"from '{taken(settings).item_versions}'") == [
         (0, first, second, "Toast", "First > Group", "First", False),
         (0, second, None, "Product bread", "Then > Group", "Then", True),
-        (1, second, third, "A thing", "Group", "Old", False),
+        (1, second, third, "Thing soap", "Group", "Old", False),
     ]
 
 
