@@ -49,7 +49,9 @@ FEW = hypothesis_settings(
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    settings = quick_settings(tmp_path_factory.mktemp("future"))
+    quick = quick_settings(tmp_path_factory.mktemp("future"))
+    candidates = quick.candidates.model_copy(update={"newcomer_lines": 1000})  # so that everybody is a newcomer
+    settings = quick.model_copy(update={"candidates": candidates})
     with open_warehouse(settings, purpose="test") as warehouse:
         write_small_shop(warehouse, users=USERS, items=ITEMS, days=SPAN)
     return settings
@@ -244,7 +246,8 @@ def known_at(settings: Settings, as_of: datetime, folder: Path) -> dict[str, lis
 def then(shop: Settings, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     """What was known at the cut, from a snapshot as of the cut itself."""
     found = known_at(shop, CUT, tmp_path_factory.mktemp("then"))
-    assert [name for name in found if not found[name]] == ["repurchase False", "due False"]
+    empty = {name for name in found if not found[name]}
+    assert empty == {"repurchase False", "due False", "mf True", "mf False"}, "the shop has no ratings"
     return found
 
 
