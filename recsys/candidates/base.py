@@ -25,6 +25,7 @@ State: TypeAlias = dict[str, sparse.csr_array | NDArray[np.generic]]
 BLOCK = 256  # customers scored at once: memory is bounded by block x products
 BECAUSE = "{because}"
 FITS = "Fits what you usually buy."
+FITS_LOOKS = "Fits what you looked at."  # told to customers who never bought
 
 
 class Generator(Protocol):
@@ -49,6 +50,15 @@ class Generator(Protocol):
 
     def fit(self, history: History, settings: Settings) -> None:
         """Learn from all customers' history at a cut."""
+
+    def learn_claims(self, history: History) -> None:
+        """Take note of which reasons are true, if others could be told; called where the state is to be served.
+
+        What was learned from views and carts as well does not show that somebody bought.
+
+        Args:
+            history: that of ``fit``.
+        """
 
     def scores(self, history: History, users: NDArray[np.int32]) -> Scores:
         """Score products for a block of customers.
@@ -92,6 +102,11 @@ class Generator(Protocol):
             (r,) sentences, which may speak of what ``sentence`` may.
         """
         return [self.sentence] * len(users)
+
+
+def only_purchases(history: History) -> bool:
+    """Tell whether nothing but purchases is known of any customer's interest."""
+    return bool(history.interest.nnz == history.purchases.nnz)
 
 
 def tastes(weights: sparse.csr_array) -> sparse.csr_array:

@@ -7,7 +7,7 @@ from scipy.linalg import lapack
 from threadpoolctl import threadpool_limits
 
 from recsys.candidates.base import BECAUSE, tastes
-from recsys.candidates.item_to_item import ItemToItem
+from recsys.candidates.item_to_item import ItemToItem, pairs_in
 from recsys.errors import ContractError
 from recsys.history import History
 from recsys.settings import Settings
@@ -39,6 +39,10 @@ class EASE(ItemToItem):
         with threadpool_limits(1, "blas"):
             inverse = _inverse(_gram(sparse.csr_array(rows[:, columns])), chosen.ease_l2)
         self.weights = _strongest(inverse, columns, m, chosen.ease_weights)
+
+    def learn_claims(self, history: History) -> None:
+        """Find the pairs of products that somebody bought both of: a weight may rest on a third product alone."""
+        self.claims = pairs_in(history.purchases, history.purchases, self.weights)
 
 
 def _gram(x: sparse.csr_array) -> NDArray[np.float32]:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from recsys.candidates.base import BLOCK, Generator, Scores, State, tastes
+from recsys.candidates.base import BLOCK, Generator, Scores, State, only_purchases, tastes
 from recsys.history import History
 from recsys.settings import Settings
 
@@ -18,6 +18,14 @@ class ItemToItem(Generator):
     """
 
     weights: sparse.csr_array
+    claims: NDArray[np.bool_] | None = (
+        None  # of the weights' entries: whether what is told of them is true; all if None
+    )
+
+    def learn_claims(self, history: History) -> None:
+        """Find the pairs of products that somebody bought both of."""
+        if not only_purchases(history):
+            self.claims = pairs_in(history.purchases, history.purchases, self.weights)
 
     def own(self, history: History, users: NDArray[np.int32]) -> sparse.csr_array:
         """Return (b, m) how much each of the customers' products counts: here, their tastes."""
@@ -29,8 +37,11 @@ class ItemToItem(Generator):
 
     @cached_property
     def _towards(self) -> sparse.csr_array:
-        """(m, m) the weights by the product they point to."""
-        return sparse.csr_array(self.weights.T)
+        """(m, m) the weights that may be told, by the product they point to."""
+        told = self.weights.copy()
+        if self.claims is not None:
+            told.data = np.where(self.claims, told.data, 0)
+        return sparse.csr_array(told.T)
 
     def because(self, history: History, users: NDArray[np.int32], columns: NDArray[np.integer]) -> NDArray[np.int32]:
         """Return the products bought that add most to the score (of equal ones: the lower column)."""
@@ -48,8 +59,28 @@ class ItemToItem(Generator):
 
     def state(self) -> State:
         """Return what was fitted."""
-        return {"weights": self.weights}
+        return {"weights": self.weights} | ({} if self.claims is None else {"claims": self.claims})
 
     def restore(self, state: State, settings: Settings) -> None:
         """Take it back."""
         self.weights = sparse.csr_array(state["weights"])
+        self.claims = np.asarray(state["claims"], bool) if "claims" in state else None
+
+
+def pairs_in(left: sparse.csr_array, right: sparse.csr_array, weights: sparse.csr_array) -> NDArray[np.bool_]:
+    """Return of each of the weights' entries (j, i) whether a row has j on the left and i on the right, by blocks.
+
+    Args:
+        left: (s, m) non-negative.
+        right: (s, m) non-negative.
+        weights: (m, m).
+    """
+    products, found = sparse.csr_array(left.T), np.zeros(weights.nnz, bool)
+    for start in range(0, weights.shape[0], BLOCK):
+        both = sparse.coo_array(products[start : start + BLOCK] @ right)
+        block = weights[start : start + BLOCK].tocoo()
+        known = both.row[both.data > 0].astype(np.int64) * weights.shape[1] + both.col[both.data > 0]
+        asked = block.row.astype(np.int64) * weights.shape[1] + block.col
+        first = weights.indptr[start]
+        found[first : first + len(asked)] = np.isin(asked, known)
+    return found

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from recsys.candidates.base import BECAUSE
-from recsys.candidates.item_to_item import ItemToItem
+from recsys.candidates.base import BECAUSE, only_purchases
+from recsys.candidates.item_to_item import ItemToItem, pairs_in
 from recsys.candidates.similarity import inverse, row_sums, scaled, strongest
 from recsys.errors import ContractError
 from recsys.history import History, Lines, Need
@@ -50,24 +50,29 @@ class Transitions(_Sequential):
         """Count what followed what."""
         chosen = settings.candidates
         self.decay = chosen.sequence_decay
+        self.window = chosen.transition_window
         lines = _lines(history)
         baskets, users, age = _baskets(lines, lines.user_idx >= 0, history.shape[1])
         faded = scaled(baskets, 0.5 ** (age / chosen.transition_half_life_days))
-        later = sparse.csr_array(baskets.shape, dtype=np.float64)
-        for distance in range(1, chosen.transition_window + 1):
-            before = np.flatnonzero(users[distance:] == users[: len(users) - distance])
-            parts = (np.full(len(before), 1 / distance), (before, before + distance))
-            later = later + sparse.csr_array(parts, shape=(len(users), len(users))) @ faded
+        later = _later(faded, users, self.window)
         times = row_sums(sparse.csr_array(baskets.T))
         self.weights = _weights(
             baskets,
-            sparse.csr_array(later),
+            later,
             times,
             row_sums(sparse.csr_array(faded.T)),
             chosen.transition_damping,
             chosen.transition_shrinkage,
             chosen.item_neighbours,
         )
+
+    def learn_claims(self, history: History) -> None:
+        """Find the pairs of products of which somebody bought the second soon after the first."""
+        lines = _lines(history)
+        if only_purchases(history):
+            return
+        baskets, users, _ = _baskets(lines, lines.is_purchase & (lines.user_idx >= 0), history.shape[1])
+        self.claims = pairs_in(baskets, _later(baskets, users, self.window), self.weights)
 
 
 class CoPurchase(_Sequential):
@@ -81,6 +86,9 @@ class CoPurchase(_Sequential):
 
     name = "co_purchase"
     sentence = f"Often bought together with {BECAUSE}, which you bought."
+
+    def learn_claims(self, history: History) -> None:
+        """Learn nothing: all that it says was bought was bought."""
 
     def fit(self, history: History, settings: Settings) -> None:
         """Count what was bought together."""
@@ -101,6 +109,16 @@ class CoPurchase(_Sequential):
             chosen.co_purchase_shrinkage,
             chosen.item_neighbours,
         )
+
+
+def _later(baskets: sparse.csr_array, users: NDArray[np.int32], window: int) -> sparse.csr_array:
+    """Return (s, m) what each customer's next baskets hold, up to the window, over the distance."""
+    later = sparse.csr_array(baskets.shape, dtype=np.float64)
+    for distance in range(1, window + 1):
+        before = np.flatnonzero(users[distance:] == users[: len(users) - distance])
+        parts = (np.full(len(before), 1 / distance), (before, before + distance))
+        later = later + sparse.csr_array(parts, shape=(len(users), len(users))) @ baskets
+    return sparse.csr_array(later)
 
 
 def _lines(history: History) -> Lines:

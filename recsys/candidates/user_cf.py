@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from recsys.candidates.base import Generator, Scores, State, tastes
+from recsys.candidates.base import BLOCK, FITS, Generator, Scores, State, only_purchases, tastes
 from recsys.candidates.similarity import capped, neighbours
 from recsys.history import History
 from recsys.settings import Settings, Similarity
@@ -15,6 +15,7 @@ class UserCF(Generator):
 
     keyed_by_customer = True
     sentence = "Bought by customers whose taste is most like yours."
+    bought: sparse.csr_array | None = None  # (n, m) 1 where a customer bought a product; None if all interest is that
 
     def __init__(self, similarity: Similarity | None = None) -> None:
         """Give it a similarity, that of the settings if None."""
@@ -33,15 +34,34 @@ class UserCF(Generator):
             settings.thread_count,
         )
 
+    def learn_claims(self, history: History) -> None:
+        """Keep what the others bought, if they did more than buy."""
+        if not only_purchases(history):
+            self.bought = sparse.csr_array(history.purchases > 0).astype(np.float32)
+
+    def sentences(self, history: History, users: NDArray[np.int32], columns: NDArray[np.integer]) -> list[str]:
+        """Say that the nearest others bought a product only where one did."""
+        if self.bought is None:
+            return super().sentences(history, users, columns)
+        told: list[str] = []
+        for start in range(0, len(users), BLOCK):
+            block = slice(start, start + BLOCK)
+            found = sparse.csr_array(self.neighbours[users[block]] @ self.bought)
+            is_true = found[np.arange(found.shape[0]), columns[block]] > 0
+            told += [self.sentence if one else FITS for one in np.asarray(is_true).ravel()]
+        return told
+
     def scores(self, history: History, users: NDArray[np.int32]) -> Scores:
         """Sum the neighbours' tastes."""
         return sparse.csr_array(self.neighbours[users] @ self._tastes)
 
     def state(self) -> State:
         """Return what was fitted."""
-        return {"neighbours": self.neighbours, "tastes": self._tastes}
+        state: State = {"neighbours": self.neighbours, "tastes": self._tastes}
+        return state | ({} if self.bought is None else {"bought": self.bought})
 
     def restore(self, state: State, settings: Settings) -> None:
         """Take it back."""
         self.neighbours = sparse.csr_array(state["neighbours"])
         self._tastes = sparse.csr_array(state["tastes"])
+        self.bought = sparse.csr_array(state["bought"]) if "bought" in state else None

@@ -10,7 +10,7 @@ from scipy import sparse
 
 from recsys import columns as c
 from recsys.candidates import Generator
-from recsys.candidates.base import FITS
+from recsys.candidates.base import BECAUSE, FITS, FITS_LOOKS
 from recsys.history import History
 from recsys.settings import Settings
 from recsys.shaping import Shaped
@@ -112,6 +112,10 @@ def _say(
         own = np.where((own >= 0) & sensitive[own], -1, own)
         because[rows[own >= 0]] = history.items[own[own >= 0]]
         sentences[rows] = generator.sentences(history, users[rows], column[rows])
+    is_unnamed = (because < 0) & np.array([BECAUSE in sentence for sentence in sentences], bool)
+    sentences[is_unnamed] = FITS
+    looks_only = np.diff(history.purchases.indptr)[users] == 0
+    sentences[looks_only & (sentences == FITS)] = FITS_LOOKS
     return because, sentences.tolist()
 
 

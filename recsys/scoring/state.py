@@ -137,6 +137,7 @@ def _fit_generators(settings: Settings, history: History, folder: Path) -> None:
     for name in settings.candidates.generators:
         generator = make_generator(name)
         generator.fit(history, settings)
+        generator.learn_claims(history)
         place = folder / (CUSTOMERS if generator.keyed_by_customer else "generators")
         place.mkdir(exist_ok=True)
         save_state(generator.state(), place / f"{name}.npz")
