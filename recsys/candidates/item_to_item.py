@@ -59,7 +59,7 @@ class ItemToItem(Generator):
 
     def state(self) -> State:
         """Return what was fitted."""
-        return {"weights": self.weights} | ({} if self.claims is None else {"claims": self.claims})
+        return {"weights": self.weights} | ({} if self.claims is None else {"claims": self.claims.astype(np.uint8)})
 
     def restore(self, state: State, settings: Settings) -> None:
         """Take it back."""

@@ -114,7 +114,7 @@ class CoPurchase(_Sequential):
 def _later(baskets: sparse.csr_array, users: NDArray[np.int32], window: int) -> sparse.csr_array:
     """Return (s, m) what each customer's next baskets hold, up to the window, over the distance."""
     later = sparse.csr_array(baskets.shape, dtype=np.float64)
-    for distance in range(1, window + 1):
+    for distance in range(1, min(window, len(users) - 1) + 1):
         before = np.flatnonzero(users[distance:] == users[: len(users) - distance])
         parts = (np.full(len(before), 1 / distance), (before, before + distance))
         later = later + sparse.csr_array(parts, shape=(len(users), len(users))) @ baskets

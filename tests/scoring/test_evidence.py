@@ -1,0 +1,51 @@
+"""What a row's evidence lets its reason say."""
+
+import numpy as np
+import pyarrow as pa
+
+from recsys.candidates import make_generator
+from recsys.candidates.base import FITS, FITS_LOOKS
+from recsys.scoring.evidence import add_evidence
+from recsys.settings import CandidateSettings, load_settings
+from recsys.shaping import Shaped
+from tests.support.matrices import history_of
+
+# The second customer looked at both products and bought none.
+BOUGHT = np.array([[2, 0, 1], [0, 0, 0], [1, 1, 0]])
+LOOKED = BOUGHT + 0.1 * np.array([[0, 0, 0], [1, 1, 0], [0, 0, 0]])
+
+
+def sentences(name: str, *, sensitive: int | None = None) -> list[tuple[str, int | None]]:
+    """Return what is told of product 2 to the first and the second customer, and which product is named (item_idx)."""
+    history = history_of(BOUGHT, interest=LOOKED)
+    settings = load_settings(candidates=CandidateSettings(generators=(name,), als_factors=2))
+    generator = make_generator(name)
+    generator.fit(history, settings)
+    rows = pa.table(
+        {
+            "user_idx": pa.array([0, 1], pa.int32()),
+            "item_idx": pa.array([10, 20], pa.int32()),
+            f"{name}_rank": pa.array([1.0, 1.0]),
+            "pair_lines": pa.array([None, None], pa.float64()),
+        }
+    )
+    shaped = Shaped(np.arange(2), np.ones(2, np.int32), np.full(2, np.nan))
+    hidden = np.arange(3) == (-1 if sensitive is None else sensitive)
+    found = add_evidence(rows, np.ones(2), shaped, hidden, history, [generator], settings)
+    return list(zip(found["sentence"].to_pylist(), found["because_idx"].to_pylist(), strict=True))
+
+
+def test_who_only_looked_is_not_told_of_purchases() -> None:
+    assert sentences("als") == [(FITS, None), (FITS_LOOKS, None)]
+
+
+def test_what_cannot_be_named_is_not_spoken_of() -> None:
+    named, unnamed = sentences("item_cf")
+    assert named[1] == 0
+    assert named[0].endswith("bought {because}.")
+    assert unnamed == (FITS_LOOKS, None)
+
+
+def test_a_sensitive_product_is_named_to_nobody() -> None:
+    assert [because for _, because in sentences("item_cf", sensitive=0)] == [None, None]
+    assert sentences("item_cf", sensitive=0)[0][0] == FITS
