@@ -14,13 +14,12 @@ from recsys.settings import Settings
 class ItemToItem(Generator):
     """Scores a product by what the customer's own products say of it: sum over j of own(u, j) weight(j, i).
 
-    A subclass makes ``weights`` when it is fitted: (m, m), with the strongest of each row.
+    A subclass makes ``weights`` when it is fitted: (m, m), with the strongest of each row. ``claims`` tells of each
+    of their entries whether what is told of it is true; of all of them if None.
     """
 
     weights: sparse.csr_array
-    claims: NDArray[np.bool_] | None = (
-        None  # of the weights' entries: whether what is told of them is true; all if None
-    )
+    claims: NDArray[np.bool_] | None = None
 
     def learn_claims(self, history: History) -> None:
         """Find the pairs of products that somebody bought both of."""

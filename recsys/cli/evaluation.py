@@ -68,7 +68,7 @@ def evaluate(
     Nothing is registered and nothing goes live. With --cuts 4 everything is trained and measured four times, as of
     the newest moment and up to three horizons before it.
 
-    With --interactions the last item of each customer is asked for, among all items of the file. Every generator,
+    With --interactions the last item of each customer is asked for, among all items of the file. The generators,
     the fusion and the ranker are tuned on the item before it, and then trained on all but the last. The model
     "system" is what was best there: the ranker over all generators, unless the fusion or one generator is better.
 

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from recsys.evaluation import rolling
 from recsys.evaluation.metrics import hit_matrix, per_customer
+from recsys.evaluation.roles import RANKER
 from recsys.evaluation.values import CustomerValues, Summary, summarise
 from recsys.leave_one_out.holding import TEST, read_labels
 from recsys.lists import Lists
@@ -39,33 +41,17 @@ def measure(settings: Settings, source: Snapshot, models: Mapping[str, Lists]) -
 def records(summary: Summary, customers: int, **labels: Any) -> list[dict[str, Any]]:
     """Return a flat record for each model and metric.
 
-    Each has the labels, customers, model, role, metric, value, low and high (the value's interval), difference (system
-    minus this model, of the same customers), difference_low, difference_high and confidence; what is unknown or
-    doesn't apply is None.
+    They are those of ``recsys.evaluation.rolling.records``, with the system in the ranker's place.
     """
-    compared = {(one["b"], one["metric"]): one for one in summary.comparisons}
-    found = []
-    for model, figures in summary.models.items():
-        for metric, value in figures.items():
-            low, high = summary.intervals.get(model, {}).get(metric, (None, None))
-            other = compared.get((model, metric), {})
-            found.append(
-                {
-                    **labels,
-                    "customers": customers,
-                    "model": model,
-                    "role": role_of(model),
-                    "metric": metric,
-                    "value": value,
-                    "low": low,
-                    "high": high,
-                    "difference": other.get("difference"),
-                    "difference_low": other.get("low"),
-                    "difference_high": other.get("high"),
-                    "confidence": other.get("confidence"),
-                }
-            )
-    return found
+    figures = {
+        "customers": customers,
+        RANKER: SYSTEM,
+        "models": summary.models,
+        "intervals": summary.intervals,
+        "comparisons": summary.comparisons,
+        "roles": {model: role_of(model) for model in summary.models},
+    }
+    return rolling.records(figures, **labels)
 
 
 def role_of(model: str) -> str:

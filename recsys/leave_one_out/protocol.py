@@ -71,7 +71,7 @@ def evaluate_interactions(
     generators: Sequence[str] = BY_DEFAULT,
     progress: Progress = lambda doing, done, total: None,
 ) -> Outcome:
-    """Measure every generator and the whole system by leave-one-out.
+    """Measure generators and the whole system of them by leave-one-out.
 
     Generators, fusion and ranker are tuned on the next-to-last item of each customer; the last one is opened once,
     when the final lists are there.
@@ -184,7 +184,7 @@ class _Run:
             else:
                 self.left_out[name] = "it proposed nothing"
         if not self.choices:
-            raise ContractError("No generator proposed anything; RECSYS_CANDIDATES__GENERATORS says which are used.")
+            raise ContractError("No generator proposed anything. Give a file in which customers share items.")
         return proposed
 
     def _sweeps(self, stand: Stand) -> dict[str, list[Sweep]]:
