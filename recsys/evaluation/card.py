@@ -5,7 +5,7 @@ from typing import Any
 
 from recsys.evaluation import words
 from recsys.evaluation.evidence import model_table, not_compared, rival_of, slice_table
-from recsys.evaluation.gate import find_comparison
+from recsys.evaluation.rules import find_comparison
 from recsys.settings import Settings
 
 SHOWN = ("ndcg@5", "ndcg@10", "ndcg@20", "recall@10", "precision@10", "map@10", "mrr@10", "hit_rate@10")

@@ -8,7 +8,7 @@ newest that has seen nothing of the new window is measured; if both have, there 
 import json
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from recsys.artifacts import local_path
 from recsys.errors import NotFoundError
+from recsys.evaluation.health import Features, first_customers
 from recsys.evaluation.metrics import NOTHING, shown_matrix
 from recsys.evaluation.roles import K
 from recsys.evaluation.shaped import Candidates
@@ -44,6 +45,7 @@ class Champion:
         kind: which of its rankers is measured, release or twin.
         ranker: that ranker.
         recipe: how its candidates are made.
+        learner: how its ranker learned; empty if a release of before registered it.
     """
 
     model: str
@@ -51,6 +53,15 @@ class Champion:
     kind: str
     ranker: Ranker
     recipe: Recipe
+    learner: Mapping[str, Any]
+
+    def is_refreshed_by(self, recipe: Recipe, learner: Mapping[str, Any]) -> bool:
+        """Tell whether a training does what made the champion, on newer data; learned weights may differ."""
+        learned: dict[str, Any] = (
+            {"weights": {}} if self.recipe.rules.learn_weights and recipe.rules.learn_weights else {}
+        )
+        mine, other = (replace(one, rules=one.rules.model_copy(update=learned)) for one in (self.recipe, recipe))
+        return mine == other and self.learner == learner
 
 
 @dataclass(frozen=True)
@@ -62,7 +73,9 @@ class NotCompared:
     why: str
 
 
-def save_twin(bundle: Path, ranker: Path, *, as_of: datetime, learned_until: datetime) -> None:
+def save_twin(
+    bundle: Path, ranker: Path, *, as_of: datetime, learned_until: datetime, learner: Mapping[str, Any]
+) -> None:
     """Add the evaluation twin to a bundle.
 
     Args:
@@ -70,11 +83,12 @@ def save_twin(bundle: Path, ranker: Path, *, as_of: datetime, learned_until: dat
         ranker: the twin's file.
         as_of: what the release learned from ends here.
         learned_until: what the twin learned from ends here.
+        learner: how both learned.
     """
     folder = bundle / TWIN
     folder.mkdir()
     (folder / MODEL_FILE).write_bytes(ranker.read_bytes())
-    about = {"as_of": as_of.isoformat(), "learned_until": learned_until.isoformat()}
+    about = {"as_of": as_of.isoformat(), "learned_until": learned_until.isoformat(), "learner": dict(learner)}
     (folder / TWIN_FILE).write_text(json.dumps(about, indent=1), encoding="utf-8")
 
 
@@ -94,11 +108,12 @@ def open_champion(found: Mapping[str, str], cut: datetime) -> Champion | NotComp
             raise _ObstacleError(found["why"])
         bundle = local_path(found["bundle"])
         recipe = _recipe(bundle)
-        kind = _unknowing(bundle, cut)
+        about = _about_twin(bundle)
+        kind = _unknowing(about, cut)
         ranker = Ranker.load(bundle if kind == RELEASE else bundle / TWIN)
     except (NotFoundError, _ObstacleError) as error:
         return NotCompared(found["model"], found["version"], str(error))
-    return Champion(found["model"], found["version"], kind, ranker, recipe)
+    return Champion(found["model"], found["version"], kind, ranker, recipe, about.get("learner", {}))
 
 
 def _recipe(bundle: Path) -> Recipe:
@@ -111,12 +126,16 @@ def _recipe(bundle: Path) -> Recipe:
     return recipe
 
 
-def _unknowing(bundle: Path, cut: datetime) -> str:
-    """Return which of a bundle's rankers has seen nothing of what came after a cut, the newest of them."""
+def _about_twin(bundle: Path) -> dict[str, Any]:
     path = bundle / TWIN / TWIN_FILE
     if not path.is_file():
         raise _ObstacleError("it was registered without its evaluation twin")
-    about = json.loads(path.read_text(encoding="utf-8"))
+    about: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return about
+
+
+def _unknowing(about: Mapping[str, Any], cut: datetime) -> str:
+    """Return which of a bundle's rankers has seen nothing of what came after a cut, the newest of them."""
     if datetime.fromisoformat(about["as_of"]) <= cut:
         return RELEASE
     if datetime.fromisoformat(about["learned_until"]) <= cut:
@@ -126,8 +145,10 @@ def _unknowing(bundle: Path, cut: datetime) -> str:
 
 def champion_candidates(
     settings: Settings, champion: Champion, made_of: Ingredients, cut: datetime, rows: Path | None
-) -> Candidates:
+) -> tuple[Candidates, Features]:
     """Return (r,) user_idx, item_idx and score of what a champion would have chosen from at a cut.
+
+    Beside it the features of the first customers' candidates, to time its ranking by.
 
     Args:
         settings: in force, for threads and memory.
@@ -147,10 +168,11 @@ def champion_candidates(
         return _scored(settings, champion, path)
 
 
-def _scored(settings: Settings, champion: Champion, rows: Path) -> Candidates:
+def _scored(settings: Settings, champion: Champion, rows: Path) -> tuple[Candidates, Features]:
     read = RankingSet.read([rows])
     wanted = np.array([read.names.index(name) for name in champion.ranker.names])
-    return read.user_idx, read.item_idx, champion.ranker.scores(read.features[:, wanted], settings.thread_count)
+    scores = champion.ranker.scores(read.features[:, wanted], settings.thread_count)
+    return (read.user_idx, read.item_idx, scores), first_customers(read, champion.ranker)
 
 
 def describe(champion: Champion | NotCompared) -> dict[str, Any]:

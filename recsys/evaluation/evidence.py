@@ -1,11 +1,11 @@
 """The evidence for a model in Markdown, for its page in MLflow."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from recsys.evaluation import words
-from recsys.evaluation.gate import find_comparison
 from recsys.evaluation.roles import CHAMPION, HEADLINE, ROLES, role_of
+from recsys.evaluation.rules import find_comparison, told
 from recsys.evaluation.shaping_report import shaping_cost
 
 
@@ -55,7 +55,7 @@ def evidence(
         "",
     ]
     if verdict:
-        lines += [f"Gate: **{verdict['gate']}**. {verdict['why']}", ""]
+        lines += [f"Gate: **{verdict['gate']}**. {verdict['why']}", "", *rule_table(verdict["rules"]), ""]
     lines += [*not_compared(figures), *model_table(figures), ""]
     if figures.get("shaping"):
         lines += [shaping_cost(figures), ""]
@@ -63,6 +63,18 @@ def evidence(
     if report_link:
         lines += ["", f"[The whole report]({report_link})"]
     return "\n".join(lines)
+
+
+def rule_table(rules: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the gate's rules with what was found and needed, as a table in Markdown."""
+    return [
+        "| rule of the gate | holds | found | needed |",
+        "|---|---|---|---|",
+        *(
+            f"| {one['rule']} | {'yes' if one['passed'] else '**no**'} | {told(one)} | {one['threshold']} |"
+            for one in rules
+        ),
+    ]
 
 
 def not_compared(figures: Mapping[str, Any]) -> list[str]:

@@ -1,6 +1,7 @@
 """One placement's models on the hold-out, from the artifacts of a training."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from recsys.artifacts import local_path
 from recsys.cuts import CutPlan
 from recsys.evaluation.fusions import fused_lists
+from recsys.evaluation.health import Features, first_customers, release_figures
 from recsys.evaluation.metrics import Truth, hit_matrix, ndcg
 from recsys.evaluation.models import Compared, compare_models
 from recsys.evaluation.reading import HoldOut
@@ -24,6 +26,23 @@ CURVE_POINTS = 10
 HOLDOUT = "holdout"  # the ranking set's file with every candidate of the hold-out
 
 
+@dataclass(frozen=True)
+class Measured:
+    """What a placement's models come to.
+
+    Attributes:
+        compared: the figures, and the customers' values that they were made of.
+        ranked: the twin's lists.
+        shaped: the same as customers would see them.
+        timed: the twin, and the features of the first customers' candidates.
+    """
+
+    compared: Compared
+    ranked: Lists
+    shaped: Lists
+    timed: tuple[Ranker, Features]
+
+
 def evaluate_placement(
     settings: Settings,
     holdout: HoldOut,
@@ -33,7 +52,7 @@ def evaluate_placement(
     rankers: str,
     ranking_set: str,
     others: Mapping[str, Lists],
-) -> tuple[Compared, Lists, Lists]:
+) -> Measured:
     """Measure the twin (ranked and shaped), the fusion and every generator of a placement on the hold-out.
 
     Args:
@@ -45,12 +64,10 @@ def evaluate_placement(
         rankers: URI of the trained rankers.
         ranking_set: URI of the ranking set.
         others: lists of models that are not of this training, such as the champion's.
-
-    Returns:
-        The figures of the placement with its customers' values, and the twin's lists: ranked, and shaped.
     """
     k = max(*settings.evaluation.ks, K)
-    twin = Ranker.load(local_path(rankers) / placement / "twin")
+    trained = local_path(rankers) / placement
+    twin, release = Ranker.load(trained / "twin"), Ranker.load(trained / "release")
     rows = RankingSet.read([local_path(ranking_set) / placement / f"{HOLDOUT}.parquet"])
     candidates = rows.user_idx, rows.item_idx, twin.scores(rows.features, settings.thread_count)
     made_of, rules = Ingredients.of(facts), settings.placement(placement)
@@ -62,7 +79,7 @@ def evaluate_placement(
         **others,
         **fused_lists(settings, made_of, plan.holdout, rules, learned, k),
     }
-    (users, items), scored = read_scores(local_path(rankers) / placement / SCORES_FILE)
+    (users, items), scored = read_scores(trained / SCORES_FILE)
     models |= {name: Lists.ranked(users, items, scores, k) for name, scores in scored.items()}
     for name, path in made_of.files(plan.holdout, rules).items():
         proposed = Lists.read(path, k)
@@ -79,9 +96,10 @@ def evaluate_placement(
     )
     compared.figures["shaping"] = shaping.figures
     compared.figures["fusion"] = {"in_use": f"{FUSED}_{rules.fusion}", "learned_weights": learned}
+    compared.figures["release"] = release_figures(twin, release, rows, settings.thread_count)
     compared.figures["importance"] = twin.importance()
     compared.figures["learning_curve"] = _learning_curve(twin, rows, ground.truth, settings.thread_count)
-    return compared, models[RANKER], shaping.lists
+    return Measured(compared, models[RANKER], shaping.lists, (twin, first_customers(rows, twin)))
 
 
 def _learning_curve(twin: Ranker, rows: RankingSet, truth: Truth, threads: int) -> dict[str, list[Any]]:

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from recsys.evaluation import words
-from recsys.evaluation.gate import find_comparison
 from recsys.evaluation.roles import HEADLINE
+from recsys.evaluation.rules import find_comparison
 
 INK, MUTED, LINE = "#1f2937", "#6b7280", "#e5e7eb"
 ACCENT, SECOND, REST = "#0f766e", "#64748b", "#cbd5e1"

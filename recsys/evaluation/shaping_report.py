@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from recsys.evaluation import words
-from recsys.evaluation.gate import find_comparison
 from recsys.evaluation.roles import HEADLINE, RANKER, SHAPED, K
+from recsys.evaluation.rules import find_comparison
 from recsys.evaluation.shaped import SENSITIVE
 
 FIGURES: Final = (

@@ -6,8 +6,8 @@ from typing import Any
 from recsys.evaluation import words
 from recsys.evaluation.evidence import by_role, remark, rival_of
 from recsys.evaluation.forest import Axis
-from recsys.evaluation.gate import find_comparison
 from recsys.evaluation.roles import CHAMPION, HEADLINE, K, role_of
+from recsys.evaluation.rules import find_comparison
 from recsys.evaluation.shaping_report import shaping_section
 
 View = dict[str, Any]

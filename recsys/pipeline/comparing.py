@@ -1,6 +1,7 @@
 """What serves now, for the evaluation to compare with."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from recsys import ledger, registry
@@ -8,10 +9,12 @@ from recsys.artifacts import facts_of, local_path
 from recsys.cuts import CutPlan
 from recsys.errors import NotFoundError, RegistryError
 from recsys.evaluation.champion import Champion, champion_candidates
+from recsys.evaluation.health import Features
 from recsys.evaluation.holdout import HOLDOUT
 from recsys.evaluation.shaped import shape_ranking
 from recsys.lists import Lists
 from recsys.pipeline.training import generate_candidates
+from recsys.ranking import Ranker
 from recsys.ranking.ingredients import Ingredients
 from recsys.ranking.ranker import MODEL_FILE
 from recsys.scoring import Recipe
@@ -81,10 +84,27 @@ def _is_this(settings: Settings, placement: str, rankers: str, found: Found) -> 
     return is_same_recipe and own.read_bytes() == (bundle / MODEL_FILE).read_bytes()
 
 
-def lists_of(
+@dataclass(frozen=True)
+class Chosen:
+    """What a champion would have chosen on the hold-out.
+
+    Attributes:
+        ranked: its lists.
+        shown: the same as customers would have seen them.
+        is_refreshed: whether the training does what made it, on newer data.
+        timed: its ranker, and the features of the first customers' candidates.
+    """
+
+    ranked: Lists
+    shown: Lists
+    is_refreshed: bool
+    timed: tuple[Ranker, Features]
+
+
+def chosen_by(
     settings: Settings, placement: str, champion: Champion, plan: CutPlan, ranking_set: str, k: int
-) -> tuple[Lists, Lists]:
-    """Return what a champion would have chosen on the hold-out, by its own recipe: ranked, and as it would be shown.
+) -> Chosen:
+    """Return what a champion would have chosen on the hold-out, by its own recipe.
 
     What the training has already made by the same recipe is used again.
 
@@ -103,10 +123,11 @@ def lists_of(
         made_of = _proposed_again(settings, champion.recipe, made_of)
     elif own == champion.recipe:
         rows = local_path(ranking_set) / placement / f"{HOLDOUT}.parquet"
-    candidates = champion_candidates(settings, champion, made_of, plan.holdout, rows)
+    candidates, timed = champion_candidates(settings, champion, made_of, plan.holdout, rows)
     applied = champion.recipe.apply(settings)
     shaping = shape_ranking(applied, made_of.snapshot, placement, plan.holdout, candidates, k)
-    return Lists.ranked(*candidates, k), shaping.lists
+    is_refresh = champion.is_refreshed_by(own, settings.ranker_of(placement).model_dump(mode="json"))
+    return Chosen(Lists.ranked(*candidates, k), shaping.lists, is_refresh, (champion.ranker, timed))
 
 
 def _proposed_again(settings: Settings, recipe: Recipe, made_of: Ingredients) -> Ingredients:

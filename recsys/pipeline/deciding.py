@@ -95,7 +95,8 @@ def _bundle(settings: Settings, source: Snapshot, rankers: str, placement: str, 
     shutil.copy2(local_path(rankers) / placement / "release" / MODEL_FILE, bundle / MODEL_FILE)
     plan = plan_cuts(settings, source.as_of, source.first_event)
     twin = local_path(rankers) / placement / TWIN / MODEL_FILE
-    save_twin(bundle, twin, as_of=plan.as_of, learned_until=plan.holdout)
+    learner = settings.ranker_of(placement).model_dump(mode="json")
+    save_twin(bundle, twin, as_of=plan.as_of, learned_until=plan.holdout, learner=learner)
     state.copy_item_side(bundle / "state")
     return bundle
 
@@ -112,15 +113,27 @@ def apply_gate(settings: Settings, *, evaluation: str, versions: list[dict[str, 
         placement, model, number = version[c.PLACEMENT], version["model"], version["version"]
         verdict = judged[placement]
         serves = _is_champion(champions[placement], model, number)
-        why = "It is the champion already." if serves else verdict["why"]
         if not serves:
-            registry.record_gate(settings, model, number, gate=verdict["gate"], why=why)
+            registry.record_gate(settings, registry.get_version(settings, model, number), verdict)
             page = evidence(found, placement, verdict=verdict, report_link=version["report"])
             registry.describe(settings, model, number, page)
         verdicts.append(
-            {**version, "gate": verdict["gate"], "decision": verdict["decision"], "why": why, "serves": serves}
+            {
+                **version,
+                "gate": verdict["gate"],
+                "decision": verdict["decision"],
+                "why": "It is the champion already." if serves else verdict["why"],
+                "serves": serves,
+                "against": _compared_with(found["placements"][placement]),
+            }
         )
     return {"verdicts": verdicts}
+
+
+def _compared_with(figures: Mapping[str, Any]) -> list[str] | None:
+    """Return the model and version that an evaluation held the new one against, None if there was none."""
+    about = figures.get(ledger.CHAMPION)
+    return [about["model"], about["version"]] if about else None
 
 
 def promote(settings: Settings, *, verdicts: list[dict[str, Any]], now: datetime, channel: str) -> Result:
@@ -166,7 +179,8 @@ def _settle(warehouse: Warehouse, verdict: Mapping[str, Any], now: datetime) -> 
     barred = _barred(history, version, verdict)
     if barred:
         return _Settled(verdict, False, barred)
-    if verdict["gate"] == PASSED and verdict["decision"] == AUTO:
+    overtaken = _overtaken(history, verdict)
+    if verdict["gate"] == PASSED and verdict["decision"] == AUTO and not overtaken:
         _approve(warehouse, verdict, now)
         return _Settled(verdict, True, why, "approved")
     is_decided = bool(ledger.decisions_about(history, version))
@@ -176,7 +190,19 @@ def _settle(warehouse: Warehouse, verdict: Mapping[str, Any], now: datetime) -> 
         return _Settled(verdict, False, why, None if is_decided else "rejected")
     if not is_decided:
         ledger.propose_challenger(warehouse, **named)
-    return _Settled(verdict, False, why, None if is_decided else "pending")
+    return _Settled(verdict, False, overtaken or why, None if is_decided else "pending")
+
+
+def _overtaken(history: list[ledger.Decision], verdict: Mapping[str, Any]) -> str:
+    """Say that another version became the champion since the evaluation; empty if none did."""
+    standing = ledger.champions(history)[-1:]
+    if not standing or list(standing[0]) == verdict["against"]:
+        return ""
+    model, version = standing[0]
+    return (
+        f"Version {version} of {model} became the champion since this one was measured, and was not compared with it, "
+        "so a person decides."
+    )
 
 
 def _barred(history: list[ledger.Decision], version: ledger.Version, verdict: Mapping[str, Any]) -> str:

@@ -13,12 +13,13 @@ from recsys.evaluation.catalogue import catalogue, list_features
 from recsys.evaluation.champion import NotCompared, changes, describe, open_champion
 from recsys.evaluation.examples import AFTER, BEFORE, RANKED, collect_examples
 from recsys.evaluation.gate import judge
+from recsys.evaluation.health import ranking_times
 from recsys.evaluation.holdout import evaluate_placement
 from recsys.evaluation.reading import read_holdout
 from recsys.evaluation.report import REPORT, write_report
-from recsys.evaluation.roles import CHAMPION, HEADLINE, K
+from recsys.evaluation.roles import CHAMPION, HEADLINE, RANKER, K
 from recsys.lists import Lists
-from recsys.pipeline.comparing import lists_of, other_champion, version_key
+from recsys.pipeline.comparing import Chosen, chosen_by, other_champion, version_key
 from recsys.pipeline.training import cuts_of
 from recsys.ranking.ingredients import VARIANTS
 from recsys.settings import Settings
@@ -68,17 +69,20 @@ def evaluate_models(
         (folder / VALUES).mkdir()
         holdout = read_holdout(settings, source, plan.holdout, local_path(facts["features"]) / cut_name(plan.holdout))
         for placement in facts["placements"]:
-            about, others, before = _champion(settings, placement, serving[placement], plan, ranking_set)
+            about, chosen = _champion(settings, placement, serving[placement], plan, ranking_set)
+            others = {} if chosen is None else {CHAMPION: chosen.ranked}
             others |= _references(settings, placement, references, plan)
-            compared, ranked, shaped = evaluate_placement(
-                settings, holdout, placement, plan, facts, rankers, ranking_set, others
-            )
-            if about and CHAMPION in others:
-                about["changes"] = changes(before or others[CHAMPION], shaped)
+            measured = evaluate_placement(settings, holdout, placement, plan, facts, rankers, ranking_set, others)
+            compared = measured.compared
+            if about and chosen is not None:
+                about["changes"] = changes(chosen.shown, measured.shaped)
+                timed = {RANKER: measured.timed, CHAMPION: chosen.timed}
+                about["seconds"] = ranking_times(timed, settings.thread_count)
             evaluation["placements"][placement] = compared.figures | {CHAMPION: about}
             compared.values.write(folder / VALUES / f"{placement}.parquet")
             truth = holdout.ground(repeats=settings.placement(placement).repeats).truth
-            lists = {AFTER: shaped, RANKED: ranked} | ({} if before is None else {BEFORE: before})
+            lists = {AFTER: measured.shaped, RANKED: measured.ranked}
+            lists |= {} if chosen is None else {BEFORE: chosen.shown}
             examples += collect_examples(settings, source, placement, plan.holdout, truth, lists)
         text = json.dumps(evaluation, indent=1, allow_nan=False)
         (folder / METRICS_FILE).write_text(text, encoding="utf-8")
@@ -88,11 +92,11 @@ def evaluate_models(
 
     shown = (settings.publication.items, settings.publication.spare)
     shaping = {name: settings.placement(name).shaping.model_dump(mode="json") for name in facts["placements"]}
-    measured = (settings.gate.model_dump(mode="json"), settings.evaluation.model_dump(mode="json"), shown, shaping)
+    policy = (settings.gate.model_dump(mode="json"), settings.evaluation.model_dump(mode="json"), shown, shaping)
     replaced = {name: version_key(one) for name, one in serving.items()}
     inputs = (local_path(rankers).name, local_path(ranking_set).name, replaced, sorted(references))
     made = ArtifactStore(settings.resolved_home).make(
-        "evaluations", fingerprint(*inputs, measured, code_hash("evaluation", "shaping")), build
+        "evaluations", fingerprint(*inputs, policy, code_hash("evaluation", "shaping")), build
     )
     return {"evaluation": made.uri, "metrics": made.facts["metrics"], "reused": made.reused}
 
@@ -134,16 +138,15 @@ def papers(evaluation: Path) -> tuple[Path, ...]:
 
 def _champion(
     settings: Settings, placement: str, found: Mapping[str, str] | None, plan: CutPlan, ranking_set: str
-) -> tuple[dict[str, Any] | None, dict[str, Lists], Lists | None]:
-    """Return what is said about the champion and, if it can be compared with, its lists: ranked, and as shown."""
+) -> tuple[dict[str, Any] | None, Chosen | None]:
+    """Return what is said about the champion and, if it can be compared with, what it would have chosen."""
     if found is None:
-        return None, {}, None
+        return None, None
     champion = open_champion(found, plan.holdout)
     if isinstance(champion, NotCompared):
-        return describe(champion), {}, None
-    k = max(*settings.evaluation.ks, K)
-    ranked, shown = lists_of(settings, placement, champion, plan, ranking_set, k)
-    return describe(champion), {CHAMPION: ranked}, shown
+        return describe(champion), None
+    chosen = chosen_by(settings, placement, champion, plan, ranking_set, max(*settings.evaluation.ks, K))
+    return describe(champion) | {"is_refreshed": chosen.is_refreshed}, chosen
 
 
 def _references(settings: Settings, placement: str, references: Sequence[str], plan: CutPlan) -> dict[str, Lists]:

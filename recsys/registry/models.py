@@ -20,6 +20,7 @@ from recsys.settings import Settings
 CODE_FILE = ("mlflow", "recommender.py")
 FINGERPRINT = "recsys.fingerprint"
 BUNDLE_HASH = "recsys.bundle_hash"
+GATE_FOLDER = "gate"  # of a run, with the verdicts
 MAX_DESCRIPTION = 5000
 EXAMPLE_EVENTS = json.dumps(
     [
@@ -124,9 +125,21 @@ def get_version(settings: Settings, model: str, version: str) -> ModelVersion:
         return _version(found.tags.get(c.PLACEMENT, ""), found)
 
 
-def record_gate(settings: Settings, model: str, version: str, *, gate: Literal["passed", "failed"], why: str) -> None:
-    """Tag a version with what the gate said and why."""
-    _tag(settings, model, version, {"gate": gate, "gate_reason": why})
+def record_gate(settings: Settings, version: ModelVersion, verdict: Mapping[str, Any]) -> None:
+    """Tag a version with what the gate said and why, and log the verdict, rule by rule, to its run.
+
+    Args:
+        settings: where MLflow is.
+        version: the version that was judged.
+        verdict: of ``recsys.evaluation.gate.judge``, JSON-able.
+
+    Raises:
+        RegistryError: if MLflow can't be reached.
+    """
+    with connected(settings) as client:
+        client.log_dict(version.run_id, dict(verdict), f"{GATE_FOLDER}/{version.placement}-{version.version}.json")
+    tags = {"gate": verdict["gate"], "gate_kind": verdict["kind"], "gate_reason": verdict["why"]}
+    _tag(settings, version.model, version.version, tags)
 
 
 def record_review(

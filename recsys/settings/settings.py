@@ -138,6 +138,25 @@ class GateSettings(Section):
     margin: float = Field(
         0.005, ge=0, description="NDCG that a ranker may possibly lie below what it must not be below"
     )
+    min_gain: float = Field(0.002, ge=0, description="NDCG that a changed recipe must gain on the champion, on average")
+    guarded_slices: tuple[str, ...] = Field(
+        ("new customers", "tail products", "segment: "),
+        description="groups that must not lose by a new model; the beginning of a slice's name is enough",
+    )
+    slice_margin: float = Field(
+        0.01, ge=0, description="NDCG that a guarded slice may lose on average before an interval below zero counts"
+    )
+    max_guard_loss: float = Field(
+        0.25, ge=0, le=1, description="share of the champion's coverage and variety that may be lost"
+    )
+    max_new_products: float = Field(7.0, ge=0, le=10, description="of the ten of a list, on average")
+    max_slowdown: float = Field(2.0, gt=0, description="times the champion's time to rank")
+    min_release_overlap: float = Field(
+        0.35, ge=0, le=1, description="mean share of the ten that a release and its evaluation twin have in common"
+    )
+    max_score_distance: float = Field(
+        0.25, ge=0, description="of the distributions of a release's scores and its twin's, in standard deviations"
+    )
 
 
 class EvaluationSettings(Section):

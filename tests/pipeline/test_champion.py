@@ -1,5 +1,6 @@
 """The champion on a later hold-out: what it shows there is what it published then, or it is said why it isn't known."""
 
+import dataclasses
 import json
 import shutil
 from collections.abc import Mapping
@@ -75,6 +76,9 @@ def test_the_champion_shows_on_the_hold_out_what_it_published_then(
         found = figures[placement]
         about = found["champion"]
         assert (about["version"], about["is_compared"], about["measured"]) == ("1", True, "release")
+        assert about["is_refreshed"] == (recipe == "the same")
+        assert set(about["seconds"]) == {"ranker", "champion"}
+        assert 0.35 <= found["release"]["overlap"] <= 1
         compared = {one["metric"] for one in found["comparisons"] if one["b"] == "champion"}
         assert {"ndcg@10", "recall@20", "novelty", "calibration"} <= compared
         own = [one for one in examples if one["placement"] == placement]
@@ -139,6 +143,20 @@ def test_the_newest_ranker_that_knows_nothing_of_the_window_is_measured(bundle: 
 def why(found: Champion | NotCompared) -> str:
     assert isinstance(found, NotCompared)
     return found.why
+
+
+def test_a_recipe_that_learns_in_another_way_is_no_refresh(served: Ran, bundle: Path) -> None:
+    found = opened(bundle, NOW_DAY)
+    assert isinstance(found, Champion)
+    learner = served.settings.ranker_of("for_you").model_dump(mode="json")
+    assert found.is_refreshed_by(found.recipe, learner)
+    assert not found.is_refreshed_by(found.recipe, learner | {"trees": learner["trees"] + 1})
+    assert not found.is_refreshed_by(dataclasses.replace(found.recipe, min_item_purchases=99), learner)
+    rules = [found.recipe.rules.model_copy(update={"learn_weights": True, "weights": {"als": w}}) for w in (1.0, 2.0)]
+    learning, other = (dataclasses.replace(found.recipe, rules=one) for one in rules)
+    assert dataclasses.replace(found, recipe=learning).is_refreshed_by(other, learner)
+    fixed = dataclasses.replace(other, rules=other.rules.model_copy(update={"learn_weights": False}))
+    assert not dataclasses.replace(found, recipe=fixed).is_refreshed_by(learning, learner)
 
 
 def test_what_cannot_be_compared_says_why(bundle: Path) -> None:

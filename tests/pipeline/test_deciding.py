@@ -1,5 +1,6 @@
 """Deciding about versions: by the policy and by people, and what MLflow shows of it afterwards."""
 
+import json
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -84,7 +85,9 @@ def _aliases(warehouse: Warehouse, model: str) -> list[ledger.Alias]:
     return ledger.list_aliases(warehouse, model)
 
 
-def judged(settings: Settings, version: str, gate: str = "passed", decision: str = "auto") -> dict[str, Any]:
+def judged(
+    settings: Settings, version: str, gate: str = "passed", decision: str = "auto", against: list[str] | None = None
+) -> dict[str, Any]:
     return {
         "placement": PLACEMENT,
         "model": settings.model_name(PLACEMENT),
@@ -93,6 +96,7 @@ def judged(settings: Settings, version: str, gate: str = "passed", decision: str
         "decision": decision,
         "why": f"The gate {gate} it.",
         "serves": False,
+        "against": against,
     }
 
 
@@ -123,6 +127,19 @@ def test_the_page_of_a_version_links_to_its_report(ran: Ran) -> None:
         link = f"#/experiments/{experiment}/runs/{version['run_id']}/artifacts/report.html"
         assert f"({link})" in found.description
         assert "Gate: **passed**" in found.description, "the page that the gate wrote"
+        assert "| rule of the gate | holds |" in found.description
+        assert found.tags["gate_kind"] == "first"
+
+
+def test_the_verdict_is_logged_rule_by_rule(ran: Ran) -> None:
+    for version in ran.stages["registration"]["versions"]:
+        name = f"gate/{version['placement']}-{version['version']}.json"
+        with registry.connected(ran.settings) as client:
+            text = Path(client.download_artifacts(version["run_id"], name)).read_text(encoding="utf-8")
+        verdict = json.loads(text)
+        assert (verdict["gate"], verdict["kind"]) == ("passed", "first")
+        assert len(verdict["rules"]) >= 4
+        assert all(rule["passed"] and rule["value"] is not None for rule in verdict["rules"])
 
 
 def test_plots_are_logged_and_not_written_into_the_finished_evaluation(ran: Ran) -> None:
@@ -140,6 +157,16 @@ def test_the_policy_promotes_and_says_so(settings: Settings, warehouse: Peek) ->
     assert result["moved_by_person"] == []
     assert warehouse.champion() == alias(settings, "champion") == "1"
     assert review(settings, "1") == ("approved", "policy (cli)")
+
+
+def test_of_two_trainings_at_once_the_policy_promotes_one(settings: Settings, warehouse: Peek) -> None:
+    promote(settings, judged(settings, "1"))
+    [waiting] = promote(settings, judged(settings, "2"), day=1)["waiting"]
+    assert "was not compared with it" in waiting["why"]
+    assert warehouse.champion() == "1"
+    against = [settings.model_name(PLACEMENT), "1"]
+    assert promote(settings, judged(settings, "2", against=against), day=2)["promoted"]
+    assert warehouse.champion() == "2"
 
 
 def test_what_serves_already_keeps_who_approved_it(settings: Settings, warehouse: Peek) -> None:

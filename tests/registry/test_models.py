@@ -173,7 +173,11 @@ def test_an_attempt_that_stopped_half_way_leaves_one_model(
 
 
 def test_gate_and_review_are_tags(settings: Settings, version: ModelVersion) -> None:
-    record_gate(settings, version.model, "1", gate="passed", why="All rules hold.")
+    verdict = {"gate": "passed", "kind": "first", "why": "All rules hold.", "rules": []}
+    record_gate(settings, version, verdict)
+    with connected(settings) as client:
+        logged = client.download_artifacts(version.run_id, f"gate/{version.placement}-1.json")
+    assert json.loads(Path(logged).read_text(encoding="utf-8")) == verdict
     record_review(settings, version.model, "1", review="approved", reviewed_by="policy", reason="first champion")
     describe(settings, version.model, "1", "New evidence")
     found = get_version(settings, version.model, "1")

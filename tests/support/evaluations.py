@@ -46,6 +46,7 @@ def placement(
             "tail products": _slice(scores, 0.4, customers // 8, half_width, kind="products"),
             "new customers": {"kind": "customers", "customers": 7, "is_small": True, "models": {}, "comparisons": []},
         },
+        "release": {"overlap": 0.8, "score_distance": 0.1},
         "without_rule_of_ten": {name: score * 0.9 for name, score in scores.items()},
         "importance": [
             {"feature": "own purchases, 120-day half-life", "gain": 900.5},
@@ -55,9 +56,11 @@ def placement(
     }
 
 
-def with_champion(figures: dict[str, Any], *, score: float, half_width: float = 0.004) -> dict[str, Any]:
+def with_champion(
+    figures: dict[str, Any], *, score: float, half_width: float = 0.004, is_refreshed: bool = False
+) -> dict[str, Any]:
     """Return a placement's figures with version 4 as the model that serves."""
-    ranker, changes = figures["models"]["ranker"]["ndcg@10"], {"new_products": 2.5, "same_lists": 0.12}
+    ranker = figures["models"]["ranker"]["ndcg@10"]
     slices = {}
     for name, one in figures["slices"].items():
         models, compared = one["models"], one["comparisons"]
@@ -72,7 +75,14 @@ def with_champion(figures: dict[str, Any], *, score: float, half_width: float = 
         "roles": {**figures["roles"], "champion": role_of("champion")},
         "comparisons": [*figures["comparisons"], comparison("ranker", "champion", ranker - score, half_width)],
         "slices": slices,
-        "champion": {"version": "4", "is_compared": True, "measured": "release", "changes": changes},
+        "champion": {
+            "version": "4",
+            "is_compared": True,
+            "measured": "release",
+            "is_refreshed": is_refreshed,
+            "changes": {"new_products": 2.5, "same_lists": 0.12},
+            "seconds": {"ranker": 0.12, "champion": 0.1},
+        },
     }
 
 
