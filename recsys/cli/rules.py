@@ -63,13 +63,14 @@ def show() -> None:
       recsys rules list
     """
     from recsys.cli.tables import rules_table
-    from recsys.knowledge.loading import next_moment, shop_clock, written_rules
+    from recsys.knowledge.loading import next_moment, written_rules
     from recsys.moments import clock
 
     now = clock()
-    with open_ready(read_settings(), "recsys rules list") as warehouse:
+    settings = read_settings()
+    with open_ready(settings, "recsys rules list") as warehouse:
         written = written_rules(warehouse)
-        at = next_moment(shop_clock(warehouse, now))
+        at = next_moment(warehouse, settings, now)
     console = make_console()
     if not written:
         console.print("There are no rules. Write a CSV file, then: recsys rules load FILE", markup=False)

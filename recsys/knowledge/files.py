@@ -82,8 +82,9 @@ def read_rows(path: Path, known: Known, defaults: Mapping[str, Any]) -> list[Row
         if len(cells) != len(header):
             problems.append(f"  line {line}: {len(cells)} cells, not {len(header)}; put text with a comma in quotes.")
             continue
-        row, found = _read(dict(zip(header, cells, strict=True)))
-        found += [*(_wrong_sides(row, known) if row[c.KIND] in KINDS else ()), *_wrong_times(row)]
+        given = dict(zip(header, cells, strict=True))
+        row, found = _read(given)
+        found += [*(_wrong_sides(row, known) if row[c.KIND] in KINDS else ()), *_wrong_times(row, given)]
         if row[c.PLACEMENT] not in (None, *known.placements):
             found.append((c.PLACEMENT, f"there is no {row[c.PLACEMENT]!r}; there are {', '.join(known.placements)}"))
         name = row[c.RULE_ID]
@@ -199,10 +200,11 @@ def _wrong_sides(row: Row, known: Known) -> Iterator[Problem]:
         yield c.OTHER_ITEM_ID, f"it is the same product as {c.ITEM_ID}"
 
 
-def _wrong_times(row: Row) -> Iterator[Problem]:
+def _wrong_times(row: Row, cells: Mapping[str, str]) -> Iterator[Problem]:
+    """Yield what is wrong with when a rule holds; ``cells`` are as they stand in the file."""
     starts, ends = row[c.STARTS_AT], row[c.ENDS_AT]
     if starts is not None and ends is not None and ends <= starts:
         yield c.ENDS_AT, f"{ends} is not after {c.STARTS_AT} {starts}"
-    if (row[c.SEASON_FROM] is None) != (row[c.SEASON_TO] is None):
-        absent = c.SEASON_FROM if row[c.SEASON_FROM] is None else c.SEASON_TO
-        yield absent, "a season has both a first and a last day, as MM-DD"
+    absent = [name for name in (c.SEASON_FROM, c.SEASON_TO) if not cells.get(name)]
+    if len(absent) == 1:
+        yield absent[0], "a season has both a first and a last day, as MM-DD"

@@ -11,14 +11,14 @@ import pyarrow as pa
 from sqlalchemy import Connection
 
 from recsys import columns as c
-from recsys.assets import read_sql
 from recsys.knowledge.files import COLUMNS, Known, Row, read_rows
 from recsys.knowledge.rules import Period
 from recsys.knowledge.sides import STEP
+from recsys.moments import LATEST
 from recsys.settings import Settings
+from recsys.snapshot import resolve_as_of
 from recsys.warehouse import Warehouse
 
-ROOM = "knowledge"
 TABLE = f"{c.SHOP}.{c.ITEM_RULES}"
 _TIMES = (c.STARTS_AT, c.ENDS_AT, c.KNOWN_AT)
 SCHEMA = pa.schema(
@@ -42,20 +42,22 @@ class Loaded:
     removed: int
 
 
-def shop_clock(warehouse: Warehouse, now: datetime, connection: Connection | None = None) -> datetime:
-    """Return the moment of the shop's newest event, or now if that is earlier or there is none.
+def next_moment(warehouse: Warehouse, settings: Settings, now: datetime) -> datetime:
+    """Return the moment that the next publication is of, if it is of the latest: just after the newest event.
 
-    A shop's data may lag, and the demo's ends in 2017: what is written down now is known from there on.
+    Raises:
+        ContractError: if the shop has no event.
     """
-    found = warehouse.query(read_sql(ROOM, "newest_event.sql"), {"now": now}, connection=connection)
-    newest: datetime | None = found[0]["newest_at"]
-    return now if newest is None else newest
+    return resolve_as_of(warehouse, settings, LATEST, now)
 
 
 def load_rules(
     warehouse: Warehouse, settings: Settings, path: Path, *, append: bool, created_by: str, now: datetime
 ) -> Loaded:
     """Load a CSV file of rules in one transaction.
+
+    Where the file doesn't say since when a rule is known, that is now, or the newest event if the shop's data lags (the
+    demo's ends in 2017): the next publication keeps to it, and no cut of before learns from it.
 
     Args:
         warehouse: with the shop's tables.
@@ -66,12 +68,13 @@ def load_rules(
         now: the moment.
 
     Raises:
-        SourceError: naming every row and column that can't be used; then nothing changed.
+        SourceError: naming every line and column that can't be used; then nothing changed.
+        ContractError: if the shop has no event.
     """
+    known_at = min(now, next_moment(warehouse, settings, now) - timedelta(seconds=1))
     with warehouse.transaction() as connection:
         known = _known(warehouse, settings, connection, append)
-        defaults = {c.CREATED_BY: created_by, c.KNOWN_AT: shop_clock(warehouse, now, connection)}
-        rows = read_rows(path, known, defaults)
+        rows = read_rows(path, known, {c.CREATED_BY: created_by, c.KNOWN_AT: known_at})
         removed = 0
         if not append:
             counted = warehouse.query(f"select count(*) as rules from {TABLE}", connection=connection)
@@ -85,11 +88,6 @@ def load_rules(
 def written_rules(warehouse: Warehouse) -> list[Row]:
     """Return the rules as they stand in the warehouse, by their names."""
     return warehouse.query(f"select {', '.join(COLUMNS)} from {TABLE} order by rule_id")
-
-
-def next_moment(clock: datetime) -> datetime:
-    """Return the moment that ``latest`` means where the shop's newest event is of ``clock``."""
-    return clock.replace(microsecond=0) + timedelta(seconds=1)
 
 
 def _known(warehouse: Warehouse, settings: Settings, connection: Connection, append: bool) -> Known:
