@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+from scipy import sparse
 
 from recsys import columns as c
 from recsys.knowledge import Products, Rule, match_sides
 from recsys.knowledge.rules import NEVER_TOGETHER, REPLACES
 
 Sides = tuple[frozenset[int], frozenset[int]]
-_NOTHING: Sides = (frozenset(), frozenset())
 
 
 @dataclass(frozen=True)
@@ -37,21 +37,13 @@ class Bans:
         texts = (np.asarray(products[name].to_pylist(), object) for name in (c.BRAND, c.CATEGORY))
         known = Products(products[c.ITEM_IDX].to_numpy().astype(np.int32), *texts)
         left, right = (match_sides(sides, known) for sides in zip(*((r.left, r.right) for r in counting), strict=True))
-        replaced: set[int] = set()
-        apart: dict[int, Sides] = {}
-        for number, rule in enumerate(counting):
-            ours, theirs = (set(side[[number]].indices.tolist()) for side in (left, right))
-            if rule.kind == REPLACES:
-                replaced |= theirs - ours
-                continue
-            for column in ours | theirs:
-                before = apart.get(column, _NOTHING)
-                mine = frozenset({number})
-                apart[column] = (
-                    before[0] | mine if column in ours else before[0],
-                    before[1] | mine if column in theirs else before[1],
-                )
-        return cls(np.array(sorted(replaced), np.intp), apart)
+        takes = np.flatnonzero([rule.kind == REPLACES for rule in counting])
+        never = np.flatnonzero([rule.kind == NEVER_TOGETHER for rule in counting])
+        only_right = right[takes] - right[takes].multiply(left[takes])
+        ours, theirs = (sparse.csr_array(side[never].T) for side in (left, right))
+        columns = np.flatnonzero(np.diff(ours.indptr) + np.diff(theirs.indptr))
+        apart = {column: (_numbers(ours, column), _numbers(theirs, column)) for column in columns.tolist()}
+        return cls(np.flatnonzero(np.asarray(only_right.sum(axis=0)).ravel() > 0), apart)
 
     def allow(self, user_idx: NDArray[np.integer], column: NDArray[np.intp]) -> NDArray[np.bool_]:
         """Tell which rows stay: of products that never stand together the higher ranked one.
@@ -72,3 +64,7 @@ class Bans:
                 left |= ours
                 right |= theirs
         return stays
+
+
+def _numbers(matrix: sparse.csr_array, row: int) -> frozenset[int]:
+    return frozenset(matrix.indices[matrix.indptr[row] : matrix.indptr[row + 1]].tolist())

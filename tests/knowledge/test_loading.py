@@ -234,9 +234,3 @@ def test_the_warehouse_itself_refuses_what_is_no_rule(shop: Settings) -> None:
         with pytest.raises(Exception, match=r"item_rules"):
             run_sql(shop, insert + values)
     assert stored(shop) == []
-
-
-def test_a_load_of_the_shop_leaves_rules_alone(shop: Settings) -> None:
-    load(shop, GOOD)
-    run_sql(shop, "delete from shop.items")
-    assert len(stored(shop)) == 2
