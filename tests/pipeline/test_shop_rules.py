@@ -1,20 +1,24 @@
 """Rules of the shop from a file to what customers see: proposed, told, kept apart, taken out."""
 
 from collections import defaultdict
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from recsys import pipeline, registry
 from recsys.artifacts import local_path
+from recsys.evaluation.shaped import shape_ranking
 from recsys.knowledge.loading import load_rules
 from recsys.scoring import load_recommender
 from recsys.settings import CandidateSettings, PublicationSettings, Settings
 from recsys.snapshot import Snapshot
 from recsys.warehouse import open_warehouse
 from tests.support.chain import PLACEMENTS, all_published, list_rows, run
-from tests.support.planted import NOW, parquet_rows, quick_settings
+from tests.support.planted import NOW, parquet_rows, quick_settings, run_sql
 from tests.support.warehouse import write_small_shop
 
 BOUGHT, WITH, REPLACED, NEWER = "i001", "i049", "i003", "i039"
@@ -184,3 +188,32 @@ def test_the_registered_model_keeps_to_the_rules_of_a_snapshot_and_knows_none_of
     alone = model.recommend([{**asked, "events": events}])
     assert len(alone) > 5
     assert WITH not in items(alone)
+
+
+@pytest.mark.parametrize(("age", "is_kept"), [(0, True), (28, False)])
+def test_the_evaluation_keeps_to_the_rules_known_at_its_cut(shop: Shop, age: int, is_kept: bool) -> None:
+    snapshot = Snapshot.open(shop.snapshot)
+    index = dict(parquet_rows("select item_id, item_idx from read_parquet($f)", f=str(snapshot.items)))
+    crowd = np.array([index[name] for name in (*sorted(APART), REPLACED, BOUGHT)], np.int32)
+    users = np.repeat(np.arange(5, dtype=np.int32), len(crowd))
+    candidates = (users, np.tile(crowd, 5), np.tile(np.arange(4.0), 5))
+    at = snapshot.as_of - timedelta(days=age)
+    found = shape_ranking(shop.settings, snapshot, "discover", at, candidates, 10).lists
+    shown = {user: set(found.item_idx[found.user_idx == user].tolist()) for user in range(5)}
+    expected = {index[BOUGHT], index[max(APART)]} if is_kept else set(crowd.tolist())
+    assert shown == dict.fromkeys(range(5), expected)
+
+
+def test_a_training_proposes_by_a_rule_only_at_cuts_after_it_was_known(shop: Shop) -> None:
+    def proposed() -> dict[datetime, int]:
+        source = pipeline.take_snapshot(shop.settings, as_of="latest", now=NOW)["snapshot"]
+        made = pipeline.generate_candidates(shop.settings, snapshot=source, generator="knowledge")["candidates"]
+        files = sorted(local_path(made).glob("*/repeats.parquet"))
+        return {datetime.fromisoformat(path.parent.name): pq.read_metadata(path).num_rows for path in files}
+
+    late = proposed()
+    assert len(late) > 2
+    assert set(late.values()) == {0}
+    between = sorted(late)[1]
+    run_sql(shop.settings, f"update shop.item_rules set known_at = timestamp '{between}' where rule_id = 'with'")
+    assert {cut for cut, rows in proposed().items() if rows > 5} == {cut for cut in late if cut > between}
