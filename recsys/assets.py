@@ -28,7 +28,7 @@ def read_sql(*parts: str) -> str:
 
 
 # What decides the content of an artifact of a training, besides its inputs and settings.
-_COMPUTING = ("candidates", "features", "fusion", "ranking", "scoring")
+_COMPUTING = ("candidates", "features", "fusion", "knowledge", "ranking", "scoring")
 _SOURCES = (".py", ".html")
 
 

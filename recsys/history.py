@@ -12,9 +12,10 @@ from scipy import sparse
 
 from recsys.assets import read_sql
 from recsys.compute import fetch_columns
+from recsys.knowledge import Products, Rule, match_sides, read_rules
 from recsys.settings import Settings
 
-Need = Literal["lines", "catalogue", "ratings", "traits"]
+Need = Literal["lines", "catalogue", "ratings", "traits", "rules"]
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,26 @@ class Traits:
 
 
 @dataclass(frozen=True)
+class ShopRules:
+    """What the shop wrote down and holds at the cut.
+
+    Attributes:
+        rules: (r,) those that hold.
+        outside: (s,) item_idx, ascending, of products that rules are about and somebody bought, and that may not be
+            recommended: what a product takes the place of is often sold no more.
+        left: (r, m + s) 1 where a rule's left side is about a product: a column of the history, or one outside.
+        right: (r, m + s) the same of the right side.
+        bought: (n, s) purchase lines of the products outside with time decay.
+    """
+
+    rules: tuple[Rule, ...]
+    outside: NDArray[np.int32]
+    left: sparse.csr_array
+    right: sparse.csr_array
+    bought: sparse.csr_array
+
+
+@dataclass(frozen=True)
 class Catalogue:
     """What the products that may be recommended were.
 
@@ -102,6 +123,8 @@ class History:
         catalogue: the products' texts, for generators that need them.
         ratings: (n, m) newest rating, explicit zeros included, for generators that need them.
         traits: of the customers, for generators that need them.
+        rules: of the shop, for generators that need them.
+        placement: that lists are made for; None while a model learns, for all placements alike.
     """
 
     cut_at: datetime
@@ -122,6 +145,8 @@ class History:
     catalogue: Catalogue | None = None
     ratings: sparse.csr_array | None = None
     traits: Traits | None = None
+    rules: ShopRules | None = None
+    placement: str | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -219,6 +244,7 @@ def build_history(
         catalogue=_read_catalogue(connection, items) if "catalogue" in needs else None,
         ratings=_read_ratings(connection, items, shape) if "ratings" in needs else None,
         traits=_read_traits(connection, user_count) if "traits" in needs else None,
+        rules=_read_rules(connection, items, cut_at, rows, user_count) if "rules" in needs else None,
     )
 
 
@@ -282,6 +308,33 @@ def _read_catalogue(connection: duckdb.DuckDBPyConnection, items: NDArray[np.int
     kept, _ = _columns_of(items, rows["item_idx"])
     texts = {name: np.asarray(rows[name][kept], object) for name in ("title", "category", "brand", "attributes")}
     return Catalogue(known_days=rows["known_days"][kept].astype(np.float64), **texts)
+
+
+def _read_rules(
+    connection: duckdb.DuckDBPyConnection,
+    items: NDArray[np.int32],
+    cut_at: datetime,
+    rows: dict[str, NDArray[Any]],
+    user_count: int,
+) -> ShopRules:
+    rules = tuple(read_rules(connection, cut_at))
+    known = fetch_columns(connection, "select item_idx, brand, category from items_at_cut order by item_idx")
+    products = Products(known["item_idx"].astype(np.int32), known["brand"], known["category"])
+    left, right = (match_sides(sides, products) for sides in ([r.left for r in rules], [r.right for r in rules]))
+    bought = np.flatnonzero(rows["purchases"] > 0)
+    spoken_of = np.unique(np.concatenate([left.indices, right.indices]))
+    named = np.setdiff1d(products.item_idx[spoken_of], items)
+    outside = np.intersect1d(named, rows["item_idx"][bought]).astype(np.int32)
+    kept, column = _columns_of(outside, rows["item_idx"][bought])
+    entries = (rows["weight"][bought[kept]].astype(np.float32), (rows["user_idx"][bought[kept]], column))
+    order = np.searchsorted(products.item_idx, np.concatenate([items, outside]))
+    return ShopRules(
+        rules=rules,
+        outside=outside,
+        left=sparse.csr_array(left[:, order]),
+        right=sparse.csr_array(right[:, order]),
+        bought=sparse.csr_array(entries, shape=(user_count, len(outside))),
+    )
 
 
 def _read_traits(connection: duckdb.DuckDBPyConnection, user_count: int) -> Traits:

@@ -9,6 +9,8 @@ A folder ``snapshots/<id>`` with
 - ``item_versions.parquet``  item_idx, valid_from, valid_to, title, category, brand, recommendable: what products
   were at earlier moments, ordered by product and time
 - ``promotions.parquet``  item_idx, market, starts_at, ends_at, known_at
+- ``item_rules.parquet``  what the shop wrote down about products, their ids as item_idx and other_item_idx; see
+  :mod:`recsys.knowledge`
 - ``events/NN.parquet``  the events of one range of buckets, ordered by customer, time and id
 - ``events/guests.parquet``
 - ``manifest.json``   as_of, source, row counts, schema, the files' hashes and what was rejected by rule
@@ -38,7 +40,8 @@ from recsys.warehouse import Warehouse, open_warehouse
 
 KIND = "snapshots"
 PARTS = 16
-EXTRACTED = (c.USERS, c.ITEMS, c.ITEM_VERSIONS, c.PROMOTIONS, c.EVENTS)
+TABLES = (c.USERS, c.ITEMS, c.ITEM_VERSIONS, c.PROMOTIONS, c.ITEM_RULES)
+EXTRACTED = (*TABLES, c.EVENTS)
 MANIFEST = "manifest.json"
 
 
@@ -104,6 +107,11 @@ class Snapshot:
         return self.folder / "promotions.parquet"
 
     @property
+    def item_rules(self) -> Path:
+        """The file of rules about products."""
+        return self.folder / "item_rules.parquet"
+
+    @property
     def user_count(self) -> int:
         """Number of customers."""
         return int(self.manifest["rows"][c.USERS])
@@ -123,8 +131,8 @@ class Snapshot:
         ]
 
     def attach(self, connection: duckdb.DuckDBPyConnection, bucket_from: int = 0, bucket_to: int = c.BUCKETS) -> None:
-        """Give a DuckDB connection the views ``users``, ``items``, ``item_versions``, ``promotions``, ``events`` and
-        ``guest_events``.
+        """Give a DuckDB connection the views ``users``, ``items``, ``item_versions``, ``promotions``, ``item_rules``,
+        ``events`` and ``guest_events``.
 
         The events are those of customers in the buckets.
         """
@@ -132,6 +140,7 @@ class Snapshot:
         connection.from_parquet(str(self.items)).create_view(c.ITEMS)
         connection.from_parquet(str(self.item_versions)).create_view(c.ITEM_VERSIONS)
         connection.from_parquet(str(self.promotions)).create_view(c.PROMOTIONS)
+        connection.from_parquet(str(self.item_rules)).create_view(c.ITEM_RULES)
         connection.from_parquet(self.event_files(bucket_from, bucket_to)).create_view(c.EVENTS)
         connection.from_parquet(str(self.folder / "events" / "guests.parquet")).create_view(c.GUEST_EVENTS)
 
@@ -233,7 +242,7 @@ def _build(
     for table in EXTRACTED:
         connection.from_parquet(str(raw / f"{table}.parquet")).create_view(f"extracted_{table}")
     contracts.split_entities(connection)
-    for table in (c.USERS, c.ITEMS, c.ITEM_VERSIONS, c.PROMOTIONS):
+    for table in TABLES:
         path = folder / f"{table}.parquet"
         write_parquet(connection, read_sql("snapshot", f"{table}.sql"), path)
         connection.from_parquet(str(path)).create_view(f"snapshot_{table}")
@@ -273,13 +282,14 @@ def _manifest(folder: Path, settings: Settings, moment: datetime, rejected: dict
             c.ITEMS: count("items.parquet"),
             c.ITEM_VERSIONS: count("item_versions.parquet"),
             c.PROMOTIONS: count("promotions.parquet"),
+            c.ITEM_RULES: count("item_rules.parquet"),
             c.EVENTS: count("events/*.parquet"),
             "guest_events": count("events/guests.parquet"),
         },
         "schema": {
             table: [f"{field.name}: {field.type}" for field in pq.read_schema(path)]
             for table, path in (
-                *((table, folder / f"{table}.parquet") for table in (c.USERS, c.ITEMS, c.ITEM_VERSIONS, c.PROMOTIONS)),
+                *((table, folder / f"{table}.parquet") for table in TABLES),
                 (c.EVENTS, files[0]),
             )
         },

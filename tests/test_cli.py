@@ -34,6 +34,7 @@ COMMANDS = {
     "doctor",
     "demo",
     "migrate",
+    "rules",
 }
 
 
@@ -135,6 +136,8 @@ def test_text_from_the_warehouse_is_not_read_as_markup(settings: Settings) -> No
         (("rollback",), "There is no warehouse at"),
         (("approve", "recsys_for_you", "2", "--reason", "good"), "There is no warehouse at"),
         (("reject", "recsys_for_you", "2", "--reason", "bad"), "There is no warehouse at"),
+        (("rules", "list"), "There is no warehouse at"),
+        (("rules", "load", "rules.csv"), "There is no warehouse at"),
     ],
 )
 def test_errors_are_a_message_and_code_1_and_leave_nothing(
@@ -184,6 +187,25 @@ def test_a_warehouse_without_tables_says_what_to_run(home: Path, tmp_path: Path)
     assert "0001_shop.sql, 0002_published.sql, 0003_propensity.sql" in first.output
     assert "nothing to do" in again.output
     assert run("status").exit_code == 0
+
+
+def test_rules_are_loaded_and_listed_with_what_holds(settings: Settings, tmp_path: Path) -> None:
+    assert "There are no rules." in run("rules", "list").output
+    path = tmp_path / "rules.csv"
+    header = "rule_id,kind,item_id,brand,other_item_id,weight,season_from,season_to,reason\n"
+    path.write_text(f"{header}a,goes_with,i001,,i002,2.5,,,[bold]fits[/]\nb,boost,,Brand 1,,,06-01,08-31,\n")
+    loaded = run("rules", "load", str(path), "--by", "ada")
+    assert loaded.exit_code == 0, loaded.output
+    assert "2 rules loaded, 0 of before removed." in loaded.output
+    shown = run("rules", "list").output.splitlines()
+    [a], [b] = ([line for line in shown if name in line] for name in ("goes_with", "boost"))
+    assert all(cell in a for cell in ("item i001", "item i002", "2.5", "all", "yes", "ada"))
+    assert all(cell in b for cell in ("brand Brand 1", " no ", "ada"))
+    path.write_text(f"{header}c,boost,,Brand 99,,,,,\n")
+    refused = run("rules", "load", str(path), "--append")
+    assert refused.exit_code == 1
+    assert "line 2, brand: the shop has no brand 'Brand 99'." in refused.stderr
+    assert "goes_with" in run("rules", "list").output
 
 
 def test_publications_status_and_rollback(settings: Settings) -> None:

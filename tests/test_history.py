@@ -36,10 +36,12 @@ def read(
     users: Sequence[str | Person] = USERS,
     items: Sequence[str | Version] = ITEMS,
     needs: Collection[Need] = (),
+    rules: Sequence[str] = (),
 ) -> tuple[History, dict[str, int]]:
     """Return the history at the cut, from a snapshot as of much later, and each customer's row."""
     settings = settings_of(folder)
     write_shop(settings, users=users, items=items, events=events)
+    run_sql(settings, *(f"insert into shop.item_rules by name {rule}" for rule in rules))
     snapshot = Snapshot.open(take_snapshot(settings, as_of=(CUT + days(90)).isoformat(), now=NOW).uri)
     with engine(settings) as connection:
         snapshot.attach(connection)
@@ -321,3 +323,59 @@ def test_attributes_that_are_no_object_tell_nothing(tmp_path: Path, attributes: 
         traits = read_history(connection, settings, CUT, 3, needs=("traits",)).traits
     assert traits is not None
     assert (traits.members.shape, traits.names) == ((3, 0), ())
+
+
+def rule(rule_id: str, known_at: datetime, **values: str) -> str:
+    """Return the select of one rule."""
+    given = {"rule_id": rule_id, "created_by": "test", **values}
+    columns = ", ".join(f"'{value}' as {name}" for name, value in given.items())
+    return f"select {columns}, timestamp '{known_at}' as known_at"
+
+
+def test_rules_are_those_known_before_the_cut_that_hold_then(tmp_path: Path) -> None:
+    boost = {"kind": "boost", "item_id": "A"}
+    rules = [
+        rule("known", ago(1), **boost),
+        rule("not yet known", CUT, **boost),
+        rule("of winter", ago(1), **boost, season_from="11-01", season_to="03-01"),
+        rule("of summer", ago(1), **boost, season_from="06-01", season_to="08-31"),
+        rule("over", ago(1), **boost, ends_at=str(CUT)),
+    ]
+    history, _ = read(tmp_path, [Event("ann", "A", ago(1))], needs=("rules",), rules=rules)
+    assert history.rules is not None
+    assert [one.rule_id for one in history.rules.rules] == ["known", "of summer"]
+    assert history.rules.left.toarray().tolist() == [[1, 0, 0, 0]] * 2
+    assert read(tmp_path, [Event("ann", "A", ago(1))])[0].rules is None
+
+
+def test_rules_speak_of_products_as_they_were_and_of_those_that_may_not_be_recommended(tmp_path: Path) -> None:
+    items = [
+        Version("A", brand="Acme"),
+        Version("B", category="Office > Ink"),
+        Version("C", brand="Acme"),
+        Version("C", brand="Other", since=ago(3)),
+        Version("C", brand="Acme", category="Office", since=CUT),
+        Version("gone", brand="Acme", recommendable=False),
+        Version("unsold", brand="Acme", recommendable=False),
+    ]
+    events = [
+        Event("ann", "A", ago(10)),
+        Event("bob", "gone", ago(30)),
+        Event("bob", "gone", ago(60)),
+        Event("cem", "gone", ago(1), kind="view"),
+        Event("cem", "unsold", ago(1), kind="view"),
+        Event("cem", "C", ago(1)),
+    ]
+    rules = [
+        rule("1", ago(1), kind="goes_with", brand="Acme", other_category="Office"),
+        rule("2", ago(1), kind="replaces", item_id="C", other_item_id="gone"),
+    ]
+    history, rows = read(tmp_path, events, items=items, needs=("rules",), rules=rules)
+    assert history.rules is not None
+    # Columns are A, B, C and, outside, what somebody bought and may not be recommended.
+    assert len(history.items) == 3
+    assert history.rules.left.toarray().tolist() == [[1, 0, 0, 1], [0, 0, 1, 0]]
+    assert history.rules.right.toarray().tolist() == [[0, 1, 0, 0], [0, 0, 0, 1]]
+    bought = history.rules.bought.toarray()[:, 0]
+    expected = {"ann": 0, "bob": decayed(30) + decayed(60), "cem": 0}
+    assert {user: bought[rows[user]] for user in USERS} == pytest.approx(expected)

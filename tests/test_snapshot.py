@@ -120,10 +120,18 @@ def test_the_manifest_tells_the_files(settings: Settings) -> None:
         "items": 3,
         "item_versions": 3,
         "promotions": 0,
+        "item_rules": 0,
         "events": 60,
         "guest_events": guests,
     }
-    assert list(snapshot.manifest["schema"]) == ["users", "items", "item_versions", "promotions", "events"]
+    assert list(snapshot.manifest["schema"]) == [
+        "users",
+        "items",
+        "item_versions",
+        "promotions",
+        "item_rules",
+        "events",
+    ]
     assert snapshot.manifest["schema"]["item_versions"][1:3] == ["valid_from: timestamp[us]", "valid_to: timestamp[us]"]
 
 

@@ -10,6 +10,7 @@ from recsys.candidates.content import Content
 from recsys.candidates.due import Due
 from recsys.candidates.ease import EASE
 from recsys.candidates.item_cf import ItemCF
+from recsys.candidates.knowledge import Knowledge
 from recsys.candidates.mf import MF
 from recsys.candidates.newcomers import Newcomers
 from recsys.candidates.popularity import Popularity, PopularityAll, PopularityTrending
@@ -44,6 +45,7 @@ _ALL: tuple[Callable[[], Generator], ...] = (
     MF,
     Content,
     Newcomers,
+    Knowledge,
 )
 GENERATORS = {make().name: make for make in _ALL}
 

@@ -1,12 +1,15 @@
 """Tables for a person. What comes from the warehouse is printed as it is, never read as markup."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
+from recsys import columns as c
+from recsys.knowledge.files import LEFT, RIGHT
+from recsys.knowledge.loading import holds
 from recsys.ledger import Champion, Decision
 from recsys.publication import CustomerList, PublicationRecord
 from recsys.publication.returning import rollback_target
@@ -85,6 +88,40 @@ def decision_table(decisions: list[Decision]) -> Table:
             entry.reason,
         )
     return table
+
+
+def rules_table(rules: Sequence[Mapping[str, Any]], at: datetime) -> Table:
+    """Return rules about products, one a row, and whether each holds at a moment."""
+    table = Table("rule", "kind", "of", "other", "weight", "placement", f"holds {_time(at)}", "when", "by", "why")
+    for rule in rules:
+        _add(
+            table,
+            rule[c.RULE_ID],
+            rule[c.KIND],
+            _side(rule, LEFT),
+            _side(rule, RIGHT),
+            f"{rule[c.WEIGHT]:g}",
+            rule[c.PLACEMENT] or "all",
+            "yes" if holds(rule, at) else "no",
+            _when(rule),
+            rule[c.CREATED_BY],
+            rule[c.REASON],
+        )
+    return table
+
+
+def _side(rule: Mapping[str, Any], columns: Sequence[str]) -> str:
+    """Return what a side is about; the column tells a brand from a product."""
+    named = [(name.removeprefix("other_").removesuffix("_id"), rule[name]) for name in columns if rule[name]]
+    return ", ".join(f"{what} {value}" for what, value in named)
+
+
+def _when(rule: Mapping[str, Any]) -> str:
+    parts = [f"known {_time(rule[c.KNOWN_AT])}"]
+    for word, name in (("from", c.STARTS_AT), ("before", c.ENDS_AT)):
+        parts += [f"{word} {_time(rule[name])}"] if rule[name] else []
+    parts += [f"each {rule[c.SEASON_FROM]} to {rule[c.SEASON_TO]}"] if rule[c.SEASON_FROM] else []
+    return ", ".join(parts)
 
 
 def _add(table: Table, *cells: Any) -> None:

@@ -15,9 +15,10 @@ from recsys.compute import engine, fetch_columns
 from recsys.cuts import lay_cut
 from recsys.evaluation.roles import RANKER, SHAPED, K
 from recsys.history import read_history
+from recsys.knowledge import read_rules
 from recsys.lists import Lists
 from recsys.settings import Settings
-from recsys.shaping import Shaper, Taste, cap_exposure, has_caps, read_products
+from recsys.shaping import Bans, Shaper, Taste, cap_exposure, has_caps, read_products
 from recsys.snapshot import Snapshot
 
 Candidates: TypeAlias = tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float64]]  # user_idx, item_idx, score
@@ -56,7 +57,8 @@ def shape_ranking(
         lay_cut(connection, cut_at)
         history = read_history(connection, settings, cut_at, snapshot.user_count)
         products = read_products(connection, history.items)
-    shaper = Shaper.of(products, settings.placement(placement).shaping, settings.seed)
+        bans = Bans.of(read_rules(connection, cut_at), products, placement)
+    shaper = Shaper.of(products, settings.placement(placement).shaping, settings.seed, bans)
     lists = _capped(_shape(settings, shaper, Taste.of(history), candidates, k), products, shaper, settings)
     both = {RANKER: Lists.ranked(*candidates, K), SHAPED: lists}
     return Shaping(lists, {SENSITIVE: {name: _sensitive(one, shaper) for name, one in both.items()}})

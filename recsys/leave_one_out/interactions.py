@@ -194,6 +194,7 @@ def _write(
     queries = {c.USERS: users, c.ITEMS: read_sql(ROOM, "items.sql")}
     queries[c.ITEM_VERSIONS] = read_sql(ROOM, "item_versions.sql")
     queries[c.PROMOTIONS] = read_sql(ROOM, "promotions.sql")
+    queries[c.ITEM_RULES] = read_sql(ROOM, "item_rules.sql")
     rows = {}
     for table, query in queries.items():
         target = folder / f"{table}.parquet"

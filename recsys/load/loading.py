@@ -37,7 +37,7 @@ def load_source(
     force: bool = False,
     replace_shop: bool = False,
 ) -> LoadReport:
-    """Load a shop into the warehouse; it replaces the shop that was there, suppressions aside.
+    """Load a shop into the warehouse; it replaces the shop that was there, suppressions and rules aside.
 
     The files are read and checked first; everything is then written in one transaction, so that a load that
     fails or is killed leaves the previous shop. A load of the same files with the same mapping and options as

@@ -111,7 +111,7 @@ def _say(
         own = generator.because(told, users[rows], column[rows])
         own = np.where((own >= 0) & sensitive[own], -1, own)
         because[rows[own >= 0]] = history.items[own[own >= 0]]
-        sentences[rows] = generator.sentences(history, users[rows], column[rows])
+        sentences[rows] = generator.sentences(told, users[rows], column[rows])
     is_unnamed = (because < 0) & np.array([BECAUSE in sentence for sentence in sentences], bool)
     sentences[is_unnamed] = FITS
     looks_only = np.diff(history.purchases.indptr)[users] == 0

@@ -11,7 +11,7 @@ from recsys import columns as c
 from recsys.compute import engine, write_parquet
 from recsys.scoring.state import DEFAULTS_FILE, FittedState
 from recsys.settings import Settings
-from recsys.shaping import Shaper, Taste, cap_exposure, has_caps
+from recsys.shaping import Taste, cap_exposure, has_caps
 
 CAPPED_FILE = "capped.parquet"
 PUBLISHED = (c.SUBJECT_ID, c.BUCKET, c.RANK, c.ITEM_ID, c.SCORE, c.SOURCE, c.REASON, c.PROPENSITY)
@@ -45,7 +45,7 @@ def default_lists(settings: Settings, placement: str, state: FittedState) -> pa.
     ranked = pq.read_table(state.folder / DEFAULTS_FILE)
     subjects = ranked[c.SUBJECT_ID].combine_chunks().dictionary_encode()
     rules = settings.placement(placement).shaping.model_copy(update={"exploration": 0.0})
-    shaper = Shaper.of(state.products, rules, settings.seed)
+    shaper = state.shaper(settings, placement, rules)
     shaped = shaper.shape(
         np.asarray(subjects.indices, dtype=np.int32),
         ranked[c.ITEM_IDX].to_numpy(),

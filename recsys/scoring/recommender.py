@@ -133,6 +133,7 @@ class Recommender:
                 "create temp table promotions (item_idx integer, market varchar, starts_at timestamp, "
                 "ends_at timestamp, known_at timestamp)"
             )
+            self._state.attach_rules(connection)
             connection.register("given", given)
             connection.register(c.USERS, subjects)
             connection.execute(

@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -61,7 +61,7 @@ class Scorer:
     @cached_property
     def shaper(self) -> Shaper:
         """What makes lists of the ranked candidates."""
-        return Shaper.of(self.state.products, self.settings.placement(self.placement).shaping, self.settings.seed)
+        return self.state.shaper(self.settings, self.placement)
 
 
 def score_shard(snapshot: Snapshot, shard: Shard, scorers: Sequence[Scorer], folder: Path) -> dict[str, int]:
@@ -120,6 +120,7 @@ def score_customers(connection: duckdb.DuckDBPyConnection, scorer: Scorer, user_
         state.as_of,
         needs=needs_of(settings.candidates.generators, scoring=True),
     )
+    history = replace(history, placement=scorer.placement)
     generators = state.generators(settings)
     known = np.flatnonzero(np.diff(history.seen.indptr)).astype(np.int32)
     with tempfile.TemporaryDirectory() as name:

@@ -7,6 +7,7 @@ A folder ``states/<id>`` with
 - ``features/item.parquet``    product features
 - ``generators/<name>.npz``    what generators learned about products
 - ``products.parquet``         what shaping needs to know of the products that may be recommended
+- ``item_rules.parquet``       the snapshot's rules about products
 - ``defaults.parquet``         ranked products for visitors and customers without history; shaped when published
 - ``customers/<name>.npz``     what generators keep of customers; it never leaves this machine with a model
 """
@@ -19,6 +20,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -35,14 +37,16 @@ from recsys.cuts import lay_cut
 from recsys.features import compute_tables
 from recsys.features.tables import ITEM_SIDE
 from recsys.history import History, read_history
-from recsys.settings import Settings
-from recsys.shaping import PRODUCTS_FILE, read_products
+from recsys.knowledge import Rule, rules_in
+from recsys.settings import Settings, ShapingSettings
+from recsys.shaping import PRODUCTS_FILE, Bans, Shaper, read_products
 from recsys.snapshot import Snapshot
 
 KIND = "states"
 CUSTOMERS = "customers"
 ABOUT = "state.json"
 DEFAULTS_FILE = "defaults.parquet"
+RULES_FILE = "item_rules.parquet"
 DEFAULT_DEPTH = 200  # products of a default list before it is shaped
 
 
@@ -73,6 +77,29 @@ class FittedState:
     def products(self) -> pa.Table:
         """What shaping needs to know of the products that may be recommended."""
         return pq.read_table(self.folder / PRODUCTS_FILE)
+
+    @cached_property
+    def rules(self) -> list[Rule]:
+        """The shop's rules about products that hold at the cut."""
+        path = self.folder / RULES_FILE
+        return rules_in(pq.read_table(path), self.as_of) if path.is_file() else []  # versions of before have none
+
+    def attach_rules(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Give a connection the view ``item_rules``; a state of before has none, and nothing that asks for it."""
+        path = self.folder / RULES_FILE
+        if path.is_file():
+            connection.from_parquet(str(path)).create_view(c.ITEM_RULES)
+
+    def shaper(self, settings: Settings, placement: str, shaping: ShapingSettings | None = None) -> Shaper:
+        """Return what makes lists of a placement.
+
+        Args:
+            settings: with the placement's recipe applied.
+            placement: whose lists.
+            shaping: other rules than the placement's own.
+        """
+        chosen = shaping or settings.placement(placement).shaping
+        return Shaper.of(self.products, chosen, settings.seed, Bans.of(self.rules, self.products, placement))
 
     def generators(self, settings: Settings) -> list[Generator]:
         """Return the fitted generators that are here, in the recipe's order."""
@@ -114,6 +141,7 @@ def fit_state(settings: Settings, snapshot: Snapshot, state_key: str) -> Artifac
             consent = fetch_columns(connection, "select is_personalised from users order by user_idx")
             pq.write_table(read_products(connection, history.items, for_serving=True), folder / PRODUCTS_FILE)
         shutil.copy2(snapshot.items, folder / "catalogue.parquet")
+        shutil.copy2(snapshot.item_rules, folder / RULES_FILE)
         save_state({"items": history.items, "popularity": history.popularity}, folder / "eligible.npz")
         _fit_generators(settings, history, folder)
         known = np.diff(history.seen.indptr) > 0

@@ -35,6 +35,7 @@ GENERATORS = (  # all there are, in the order of their reports
     "mf",
     "content",
     "newcomers",
+    "knowledge",
 )
 DEFAULT_GENERATORS = ("popularity", "repurchase", "item_cf", "user_cf", "als")
 Similarity = Literal["cosine", "pearson", "tfidf", "bm25", "conditional"]
@@ -89,6 +90,9 @@ class CandidateSettings(Section):
     )
     content_factors: int = Field(128, ge=1, description="length of the vectors that texts are reduced to")
     content_neighbours: int = Field(50, ge=1, description="products alike that are kept of a product")
+    knowledge_items: int = Field(
+        50, ge=1, description="products that one of the shop's rules proposes: those bought most of the rule's side"
+    )
     max_item_customers: int = Field(
         5000, ge=1, description="customers of a product that user-based filtering compares: those it matters most to"
     )

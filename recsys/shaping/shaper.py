@@ -1,7 +1,7 @@
 """From ranked candidates to lists: every step but the exposure caps, which need the lists of all customers."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import numpy as np
@@ -18,6 +18,7 @@ from recsys.shaping.diversity import DeterminantalPointProcess, MaximalMarginalR
 from recsys.shaping.duplicates import Twins, shown_once
 from recsys.shaping.exploration import draw, explore
 from recsys.shaping.greedy import Term, choose_greedily, relevance
+from recsys.shaping.knowledge import Bans
 from recsys.shaping.pairs import values_at
 from recsys.shaping.quality import good_enough
 from recsys.shaping.sensitive import bought_groups, sensitive_groups
@@ -82,6 +83,7 @@ class Shaper:
         sensitive: (m,) the number of the sensitive category, -1 without one.
         twins: which products are the same.
         likeness: how alike products are.
+        bans: what the shop's rules keep out.
     """
 
     settings: ShapingSettings
@@ -91,9 +93,10 @@ class Shaper:
     sensitive: NDArray[np.int32]
     twins: Twins
     likeness: Likeness
+    bans: Bans = field(default_factory=Bans)
 
     @classmethod
-    def of(cls, products: pa.Table, settings: ShapingSettings, seed: int) -> "Shaper":
+    def of(cls, products: pa.Table, settings: ShapingSettings, seed: int, bans: Bans | None = None) -> "Shaper":
         """Prepare the products that ``read_products`` returned."""
         return cls(
             settings=settings,
@@ -103,6 +106,7 @@ class Shaper:
             sensitive=sensitive_groups(products[c.CATEGORY].to_pylist(), settings),
             twins=Twins.of(products),
             likeness=Likeness.of(products),
+            bans=bans or Bans(),
         )
 
     def columns(self, item_idx: NDArray[np.integer]) -> NDArray[np.intp]:
@@ -163,7 +167,8 @@ class Shaper:
             stays[asked] &= bought_groups(users[asked], group[asked], taste.purchases, self.sensitive)
         left = np.flatnonzero(stays)
         lines = values_at(taste.purchases, users[left], column[left])
-        return left[shown_once(users[left], column[left], lines, self.twins, self.settings)]
+        left = left[shown_once(users[left], column[left], lines, self.twins, self.settings)]
+        return left[self.bans.allow(users[left], column[left])]
 
     def _choose(
         self,

@@ -37,6 +37,8 @@ from tests.support.warehouse import item_id, user_id, write_small_shop
 USERS, ITEMS, SPAN = 50, 50, 200
 END = datetime(2025, 1, 1)
 AS_OF = END - timedelta(days=40)
+CUT = AS_OF - timedelta(days=30)
+PLANTED = ("events", "items", "changes", "users", "promotions", "rules")
 MARK = "planted"  # begins the id of every planted row
 FEW = hypothesis_settings(
     max_examples=8,
@@ -54,6 +56,9 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     settings = quick.model_copy(update={"candidates": candidates})
     with open_warehouse(settings, purpose="test") as warehouse:
         write_small_shop(warehouse, users=USERS, items=ITEMS, days=SPAN)
+        rules = [rule(f"early{n}", n, CUT - timedelta(days=n)) for n in range(1, 13)]
+        with warehouse.transaction() as connection:
+            warehouse.append(connection, "shop.item_rules", pa.Table.from_pylist(rules))
     return settings
 
 
@@ -80,7 +85,7 @@ def future_events(draw: st.DrawFn, since: datetime, until: datetime) -> Event:
 
 @st.composite
 def futures(draw: st.DrawFn, since: datetime, until: datetime) -> dict[str, list[Any]]:
-    """Draw what becomes true in [since, until): events, products, changes of products, customers, promotions."""
+    """Draw what becomes true in [since, until): events, products, changes of products, customers, promotions, rules."""
     events = draw(st.lists(future_events(since, until), min_size=20, max_size=60))
     born = draw(st.lists(moments(since, until), max_size=4))
     fresh = [
@@ -97,7 +102,16 @@ def futures(draw: st.DrawFn, since: datetime, until: datetime) -> dict[str, list
         ],
         "users": [Person(f"{MARK}{n}", at) for n, at in enumerate(draw(st.lists(moments(since, until), max_size=3)))],
         "promotions": draw(st.lists(moments(since, until), max_size=5)),
+        "rules": draw(st.lists(moments(since, until), max_size=5)),
     }
+
+
+def rule(rule_id: str, number: int, known_at: datetime, weight: float = 1.0) -> dict[str, Any]:
+    """Return a row of ``shop.item_rules``, of each kind in turn."""
+    kind = ("goes_with", "boost", "replaces")[number % 3]
+    pair = {"other_item_id": item_id(number + 1)} if kind != "boost" else {"other_item_id": None}
+    named = {"rule_id": rule_id, "kind": kind, "item_id": item_id(number), **pair}
+    return {**named, "weight": weight, "created_by": "test", "known_at": known_at}
 
 
 def plant(settings: Settings, future: dict[str, list[Any]]) -> None:
@@ -117,7 +131,8 @@ def plant(settings: Settings, future: dict[str, list[Any]]) -> None:
                 }
                 for n, at in enumerate(future["promotions"])
             ]
-            tables = {"item_versions": versions, "items": items, "promotions": promotions}
+            rules = [rule(f"{MARK}{n}", n, at, weight=50.0) for n, at in enumerate(future["rules"])]
+            tables = {"item_versions": versions, "items": items, "promotions": promotions, "item_rules": rules}
             for table, rows in tables.items():
                 if rows:
                     warehouse.append(connection, f"shop.{table}", pa.Table.from_pylist(rows))
@@ -138,6 +153,7 @@ def uproot(settings: Settings) -> None:
         settings,
         f"delete from shop.events where event_id like '{MARK}%'",
         f"delete from shop.users where user_id like '{MARK}%'",
+        f"delete from shop.item_rules where rule_id like '{MARK}%'",
         f"delete from shop.promotions where promotion_id like '{MARK}%'",
         "delete from shop.item_versions where title in ('New') or title like 'Changed%'",
         "delete from shop.items",
@@ -171,8 +187,8 @@ def test_the_future_of_the_warehouse_changes_no_snapshot(
 def test_the_plant_is_seen_once_its_time_has_come(shop: Settings, clean_id: str) -> None:
     """The property above would hold as well if what is planted were never read."""
     seen = []
-    for change in ("events", "items", "changes", "users", "promotions"):
-        future: dict[str, list[Any]] = {name: [] for name in ("events", "items", "changes", "users", "promotions")}
+    for change in PLANTED:
+        future: dict[str, list[Any]] = {name: [] for name in PLANTED}
         at = AS_OF - timedelta(seconds=1)
         future[change] = {
             "events": [Event(user_id(1), item_id(1), at, name=MARK)],
@@ -180,17 +196,17 @@ def test_the_plant_is_seen_once_its_time_has_come(shop: Settings, clean_id: str)
             "changes": [Version(item_id(2), at, "Changed")],
             "users": [Person(f"{MARK}1", at)],
             "promotions": [at],
+            "rules": [at],
         }[change]
         plant(shop, future)
         try:
             seen.append(snapshot_id(shop, AS_OF))
         finally:
             uproot(shop)
-    assert len({clean_id, *seen}) == 6
+    assert len({clean_id, *seen}) == 1 + len(PLANTED)
     assert snapshot_id(shop, AS_OF) == clean_id
 
 
-CUT = AS_OF - timedelta(days=30)
 NAMED = {
     "user_idx": "users.user_id",
     "user_market": "features.user_market",
@@ -269,7 +285,7 @@ def test_what_a_cut_sees_does_not_depend_on_what_came_after_it(
 def test_new_customers_do_not_change_what_a_cut_sees(
     shop: Settings, then: dict[str, list[str]], tmp_path: Path
 ) -> None:
-    future: dict[str, list[Any]] = {name: [] for name in ("items", "changes", "promotions")}
+    future: dict[str, list[Any]] = {name: [] for name in PLANTED}
     future["users"] = [Person(f"{MARK}{n}", CUT + timedelta(days=1)) for n in range(9)]
     future["events"] = [Event(f"{MARK}{n}", item_id(n), CUT + timedelta(days=2), name=f"{MARK}{n}") for n in range(9)]
     plant(shop, future)

@@ -73,7 +73,7 @@ def test_whatever_changes_is_loaded(change: str, make_source: Make, settings: Se
     assert (row["n"], row["t"]) == {"data": (3, "x"), "mapping": (2, "T x"), "option": (1, "x")}[change]
 
 
-def test_suppressions_and_other_peoples_quarantine_stay(make_source: Make, settings: Settings) -> None:
+def test_suppressions_rules_and_other_peoples_quarantine_stay(make_source: Make, settings: Settings) -> None:
     load_source(settings, "play", data_dir=make_source(FIRST))
     with open_warehouse(settings, purpose="a test") as warehouse, warehouse.transaction() as connection:
         warehouse.run(
@@ -83,10 +83,16 @@ def test_suppressions_and_other_peoples_quarantine_stay(make_source: Make, setti
         )
         warehouse.run(
             connection,
+            "insert into shop.item_rules (rule_id, kind, item_id, created_by, known_at) "
+            "values ('r1', 'boost', 'x', 'me', timestamp '2020-01-01')",
+        )
+        warehouse.run(
+            connection,
             "insert into shop.quarantine values ('shop.events', '{}', 'future', 'run-1', timestamp '2020-01-01')",
         )
     load_source(settings, "play", data_dir=make_source(SECOND))
     assert query(settings, "select count(*) as n from shop.suppressions") == [{"n": 1}]
+    assert query(settings, "select rule_id, weight from shop.item_rules") == [{"rule_id": "r1", "weight": 1.0}]
     assert query(settings, "select run_id from shop.quarantine") == [{"run_id": "run-1"}]
 
 

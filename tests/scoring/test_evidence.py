@@ -1,23 +1,31 @@
 """What a row's evidence lets its reason say."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 
 from recsys.candidates import make_generator
 from recsys.candidates.base import FITS, FITS_LOOKS
+from recsys.knowledge import Rule, Side
 from recsys.scoring.evidence import add_evidence
 from recsys.settings import CandidateSettings, load_settings
 from recsys.shaping import Shaped
-from tests.support.matrices import history_of
+from tests.support.matrices import history_of, rules_of
 
 # The second customer looked at both products and bought none.
 BOUGHT = np.array([[2, 0, 1], [0, 0, 0], [1, 1, 0]])
 LOOKED = BOUGHT + 0.1 * np.array([[0, 0, 0], [1, 1, 0], [0, 0, 0]])
 
 
-def sentences(name: str, *, sensitive: int | None = None) -> list[tuple[str, int | None]]:
+def sentences(
+    name: str, *, sensitive: int | None = None, rules: Sequence[Rule] | None = None
+) -> list[tuple[str, int | None]]:
     """Return what is told of product 2 to the first and the second customer, and which product is named (item_idx)."""
     history = history_of(BOUGHT, interest=LOOKED)
+    if rules is not None:
+        history = replace(history, rules=rules_of(BOUGHT.shape, *rules))
     settings = load_settings(candidates=CandidateSettings(generators=(name,), als_factors=2))
     generator = make_generator(name)
     generator.fit(history, settings)
@@ -49,3 +57,16 @@ def test_what_cannot_be_named_is_not_spoken_of() -> None:
 def test_a_sensitive_product_is_named_to_nobody() -> None:
     assert [because for _, because in sentences("item_cf", sensitive=0)] == [None, None]
     assert sentences("item_cf", sensitive=0)[0][0] == FITS
+
+
+def test_a_rule_is_told_by_the_product_that_may_be_named() -> None:
+    def item(column: int) -> Side:
+        return Side(item_idx=10 * column)
+
+    # The first bought product 0 twice and product 2 once, so the first rule says more.
+    rules = [Rule("a", "goes_with", item(0), item(1)), Rule("b", "replaces", item(1), item(2))]
+    told = {hidden: sentences("knowledge", sensitive=hidden, rules=rules)[0] for hidden in (None, 0)}
+    assert told[None] == ("Goes with {because}, which you bought.", 0)
+    assert told[0] == ("Takes the place of {because}, which you bought.", 20), "not the sentence of the first rule"
+    assert sentences("knowledge", sensitive=0, rules=rules[:1])[0] == (FITS, None)
+    assert sentences("knowledge", rules=rules)[1] == (FITS_LOOKS, None)

@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from recsys.history import Catalogue, Groups, History, Lines, Traits
+from recsys.history import Catalogue, Groups, History, Lines, ShopRules, Traits
+from recsys.knowledge import Products, Rule, Side, match_sides
 
 CUT = datetime(2025, 1, 1)
 
@@ -42,6 +44,7 @@ def history_of(counts: NDArray[np.floating], popularity: NDArray[np.floating] | 
         "lines": lines_of(np.asarray(counts)),
         "traits": traits_of([{}] * len(counts)),
         "catalogue": catalogue_of(titles=[f"Product {column}" for column in range(np.shape(counts)[1])]),
+        "rules": rules_of(np.shape(counts), *goes_with_the_next(np.shape(counts)[1])),
     }
     for name, part in more.items():
         if isinstance(part, list):
@@ -89,6 +92,43 @@ def traits_of(attributes: Sequence[Mapping[str, str]]) -> Traits:
     names = sorted({pair for own in pairs for pair in own})
     members = np.array([[float(name in own) for name in names] for own in pairs], np.float32)
     return Traits(sparse.csr_array(members.reshape(len(pairs), len(names))), tuple(names))
+
+
+def goes_with_the_next(products: int) -> list[Rule]:
+    """Return rules by which each product goes with the next one."""
+    sides = [Side(item_idx=10 * column) for column in range(products)]
+    return [Rule(f"r{n}", "goes_with", *pair) for n, pair in enumerate(pairwise(sides))]
+
+
+def rules_of(
+    shape: tuple[int, ...],
+    *rules: Rule,
+    brands: Sequence[str] = (),
+    categories: Sequence[str] = (),
+    outside: NDArray[np.floating] | None = None,
+) -> ShopRules:
+    """Return rules over products with item_idx 10 x column.
+
+    Args:
+        shape: customers and products of the history.
+        rules: those that hold.
+        brands: of all products, those outside last.
+        categories: the same.
+        outside: (n, s) purchases of products that may not be recommended; their item_idx follow.
+    """
+    customers, count = shape
+    bought = np.zeros((customers, 0)) if outside is None else outside
+    every = count + bought.shape[1]
+    item_idx = np.arange(every, dtype=np.int32) * 10
+    texts = (np.array(list(given) or [""] * every, object) for given in (brands, categories))
+    products = Products(item_idx, *texts)
+    return ShopRules(
+        rules=rules,
+        outside=item_idx[count:],
+        left=match_sides([rule.left for rule in rules], products),
+        right=match_sides([rule.right for rule in rules], products),
+        bought=sparse.csr_array(bought.astype(np.float32)),
+    )
 
 
 def catalogue_of(

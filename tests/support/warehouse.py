@@ -33,6 +33,7 @@ SHOP_TABLES = (
     "coupons",
     "redemptions",
     "suppressions",
+    "item_rules",
     "quarantine",
     "cleaning",
 )
