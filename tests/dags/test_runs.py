@@ -59,7 +59,7 @@ def run_dag(dag: Any, **conf: object) -> dict[tuple[str, int], str]:
 def test_training_then_publication(shop: Path, dags: dict[str, Any]) -> None:
     trained = run_dag(dags["recsys_train"])
     assert set(trained.values()) == {"success"}
-    assert sum(task == "candidates" for task, _ in trained) == 5
+    assert sum(task == "candidates" for task, _ in trained) == len(load_settings().candidates.generators)
     published = run_dag(dags["recsys_publish"])
     assert set(published.values()) == {"success"}
     assert len(trained) + len(published) <= 25
