@@ -14,16 +14,19 @@ from recsys.registry.aliases import (
     WantedAlias,
     get_alias,
     project_aliases,
+    restore_alias,
     set_alias,
 )
 from recsys.registry.connection import connected, redact
 from recsys.registry.models import (
+    DECISION,
     ModelVersion,
     Registration,
     describe,
     download_bundle,
     get_version,
     record_gate,
+    record_refusal,
     record_review,
     register_version,
 )
@@ -34,6 +37,7 @@ from recsys.registry.tuning import LoggedTrial, LoggedTuning, log_found, log_tri
 __all__ = [
     "CHALLENGER",
     "CHAMPION",
+    "DECISION",
     "PREVIOUS",
     "AliasOutcome",
     "CodeState",
@@ -55,9 +59,11 @@ __all__ = [
     "log_trials",
     "project_aliases",
     "record_gate",
+    "record_refusal",
     "record_review",
     "redact",
     "register_version",
+    "restore_alias",
     "set_alias",
     "tuning_run",
 ]

@@ -1,6 +1,5 @@
 """Deciding about versions: by the policy and by people, and what MLflow shows of it afterwards."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -8,19 +7,14 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from recsys import ledger, pipeline, registry
+from recsys import pipeline, registry
 from recsys.artifacts import local_path
 from recsys.cli import app
 from recsys.errors import ConflictError, NotFoundError, RegistryError, SettingsError
-from recsys.registry.connection import experiment_id
 from recsys.settings import Settings
-from recsys.warehouse import Warehouse, migrate, open_warehouse
 from tests.support.chain import Ran
 from tests.support.planted import NOW
-from tests.support.publications import approve
-from tests.support.warehouse import make_settings
-
-PLACEMENT = "for_you"
+from tests.support.reviews import PLACEMENT, Peek, make_versions
 
 
 @pytest.fixture(scope="session")
@@ -33,55 +27,12 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> str:
 def settings(store: str, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """A warehouse without decisions, and three versions in MLflow of which the gate passed the first two."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    namespace = "".join(c if c.isalnum() else "_" for c in request.node.name)[:60]
-    settings = make_settings(tmp_path, tracking_uri=store, namespace=namespace)
-    model = settings.model_name(PLACEMENT)
-    with registry.connected(settings) as client:
-        client.create_registered_model(model)
-        run = client.create_run(experiment_id(client, settings)).info
-        for gate in ("passed", "passed", "failed"):
-            tags = {"placement": PLACEMENT, "review": "pending", "gate": gate, "gate_reason": f"It {gate}."}
-            client.create_model_version(model, source=f"{run.artifact_uri}/m", run_id=run.run_id, tags=tags)
-    with open_warehouse(settings, purpose="test") as opened:
-        migrate(opened)
-    return settings
+    return make_versions(tmp_path, store, request.node.name)
 
 
 @pytest.fixture
-def warehouse(settings: Settings) -> Iterator["Peek"]:
-    yield Peek(settings)
-
-
-class Peek:
-    """Looks at the ledger between two stages, and decides as Ada would elsewhere."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings, self._model = settings, settings.model_name(PLACEMENT)
-
-    def open(self) -> Any:
-        return open_warehouse(self._settings, purpose="test")
-
-    def decide(self, verdict: str, version: str, day: int, **changes: object) -> None:
-        with self.open() as opened:
-            at = NOW + timedelta(days=day)
-            approve(opened, version, now=at, verdict=verdict, model_name=self._model, **changes)
-
-    def champion(self) -> str | None:
-        with self.open() as opened:
-            found = ledger.champion(opened, PLACEMENT)
-        return found.model_version if found else None
-
-    def decisions(self) -> list[ledger.Decision]:
-        with self.open() as opened:
-            return ledger.list_decisions(opened, PLACEMENT)
-
-    def wanted(self) -> dict[str, str | None]:
-        with self.open() as opened:
-            return {one.alias: one.wanted_version for one in _aliases(opened, self._model)}
-
-
-def _aliases(warehouse: Warehouse, model: str) -> list[ledger.Alias]:
-    return ledger.list_aliases(warehouse, model)
+def warehouse(settings: Settings) -> Peek:
+    return Peek(settings)
 
 
 def judged(settings: Settings, version: str, gate: str = "passed", decision: str = "auto") -> dict[str, Any]:
