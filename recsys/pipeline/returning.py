@@ -45,7 +45,7 @@ def roll_back(
     Raises:
         SettingsError: if there is no such placement, or nobody is named.
         NotFoundError: if nothing is live, or there is nothing to return to.
-        ConflictError: if something else is live than was to be withdrawn.
+        RefusedError: if something else is live than was to be withdrawn.
     """
     settings.placement(placement)
     with open_warehouse(settings, purpose=f"roll back {placement}") as warehouse:

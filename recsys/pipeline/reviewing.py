@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from recsys import columns as c
 from recsys import ledger, registry
-from recsys.errors import ConflictError, RegistryError, SettingsError
+from recsys.errors import ConflictError, RefusedError, RegistryError, SettingsError
 from recsys.evaluation.gate import PASSED
 from recsys.pipeline.aliases import follow_later
 from recsys.settings import Settings
@@ -56,8 +56,8 @@ def decide(
         NotFoundError: if the registry has no such version.
         RegistryError: if MLflow can't be reached, or the version is not one of this platform.
         SettingsError: if the verdict, the placement, the reason or the name can't be used.
-        ConflictError: if the gate did not pass what is approved, or what is rejected is the champion, or
-            somebody else decided at the same moment.
+        RefusedError: if the gate did not pass what is approved, or what is rejected is the champion.
+        ConflictError: if somebody else decided at the same moment.
     """
     if verdict not in (ledger.APPROVED, ledger.REJECTED):
         raise SettingsError(f"A person decides approved or rejected, not {verdict!r}; recsys rollback takes back.")
@@ -159,7 +159,8 @@ def answer_review(
     Raises:
         NotFoundError: if the registry has no such version.
         RegistryError: if MLflow can't be reached when somebody approves.
-        ConflictError: if the answer rejects what is the champion, or somebody decided at the same moment.
+        RefusedError: if the answer rejects what is the champion.
+        ConflictError: if somebody else decided at the same moment.
     """
     if answered_by is None:
         done = _reject_unanswered(settings, (model, version), placement, now)
@@ -256,7 +257,7 @@ def _settled(history: list[ledger.Decision], version: ledger.Version) -> str:
 
 def _require_no_champion(history: list[ledger.Decision], placement: str, version: ledger.Version) -> None:
     if ledger.champions(history)[-1:] == [version]:
-        raise ConflictError(
+        raise RefusedError(
             f"Version {version[1]} of {version[0]} is the champion of {placement}; to reject it would not "
             f"take it away. Return to the one before (recsys rollback --placement {placement}), or approve "
             "another."
@@ -268,7 +269,7 @@ def _overridden(found: registry.ModelVersion, reason: str, override: bool) -> st
         return f"override: {reason}"
     gate = found.tags.get("gate")
     said = found.tags.get("gate_reason", "") if gate else "The gate has not judged it."
-    raise ConflictError(
+    raise RefusedError(
         f"Version {found.version} of {found.model} did not pass the gate. {said} "
         "To approve it all the same, say so: --override; the ledger records it."
     )

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from recsys import ledger
-from recsys.errors import ConflictError, NotFoundError
+from recsys.errors import ConflictError, NotFoundError, RefusedError
 from recsys.publication.live_files import export_live
 from recsys.publication.records import (
     SUPERSEDED,
@@ -52,13 +52,14 @@ def rollback(
     Raises:
         SettingsError: if there is no such placement or channel, or nobody is named.
         NotFoundError: if nothing is live, or there is nothing to return to.
-        ConflictError: if something else is live than was to be withdrawn, or went live meanwhile.
+        RefusedError: if something else is live than was to be withdrawn.
+        ConflictError: if something else went live meanwhile.
     """
     settings.placement(placement)
     with warehouse.transaction() as connection:
         pointer = read_pointer(warehouse, placement, connection=connection)
         if withdraw is not None and pointer.publication_id != withdraw:
-            raise ConflictError(
+            raise RefusedError(
                 f"{withdraw} is not live on {placement} any more, {pointer.publication_id or 'nothing'} is; nothing "
                 "was rolled back. Look at it (recsys publications), then decide again."
             )
