@@ -33,6 +33,7 @@ from recsys.registry.models import (
 from recsys.registry.provenance import CodeState, code_state
 from recsys.registry.training import LoggedTraining, TrainingRecord, log_training
 from recsys.registry.tuning import LoggedTrial, LoggedTuning, log_found, log_trials, tuning_run
+from recsys.registry.webhooks import ensure_webhook
 
 __all__ = [
     "CHALLENGER",
@@ -52,6 +53,7 @@ __all__ = [
     "connected",
     "describe",
     "download_bundle",
+    "ensure_webhook",
     "get_alias",
     "get_version",
     "log_found",
