@@ -4,6 +4,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Literal
 
 from recsys import columns as c
@@ -13,6 +14,8 @@ from recsys.evaluation.gate import PASSED
 from recsys.pipeline.aliases import project, project_reviews
 from recsys.settings import Settings
 from recsys.warehouse import migrate, open_warehouse
+from recsys.warehouse.opening import warehouse_url
+from recsys.warehouse.session import DUCKDB
 
 Result = dict[str, Any]
 LOG = logging.getLogger(__name__)
@@ -94,6 +97,9 @@ def reconcile(settings: Settings, *, now: datetime, since: datetime | None = Non
 
 def _look(settings: Settings) -> tuple[list[ledger.Alias], list[ledger.Decision]]:
     """Return what each alias should be, also those that the ledger never wanted anything of, and all decisions."""
+    url = warehouse_url(settings)
+    if url.get_backend_name() == DUCKDB and not Path(str(url.database)).is_file():
+        return [], []  # To open it would make it, and a look should leave nothing behind.
     with open_warehouse(settings, purpose="compare the ledger with MLflow") as warehouse:
         migrate(warehouse)
         known = ledger.list_aliases(warehouse)

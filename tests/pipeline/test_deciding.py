@@ -184,6 +184,35 @@ def test_an_alias_that_was_removed_is_restored(settings: Settings) -> None:
     assert alias(settings, "champion") == "1"
 
 
+def test_a_promotion_while_mlflow_is_away_is_finished_by_the_next_attempt(settings: Settings, warehouse: Peek) -> None:
+    away = settings.model_copy(update={"tracking_uri": "http://127.0.0.1:9"})
+    with pytest.raises(RegistryError):
+        promote(away, judged(settings, "1"))
+    assert (warehouse.champion(), alias(settings, "champion")) == ("1", None)
+    again = promote(settings, judged(settings, "1"), day=1)
+    assert [one["version"] for one in again["promoted"]] == ["1"]
+    assert alias(settings, "champion") == "1"
+    assert len(warehouse.decisions()) == 1
+
+
+def test_a_decision_stands_while_mlflow_fails_after_it(
+    settings: Settings, warehouse: Peek, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MLflow goes away between the look at the version and the move of the alias."""
+
+    def gone(*args: object, **told: object) -> None:
+        raise RegistryError("MLflow can't be reached.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(registry, "project_aliases", gone)
+        done = decide(settings, "2")
+    assert done["mlflow_later"] == "MLflow can't be reached."
+    assert (warehouse.champion(), alias(settings, "champion")) == ("2", None)
+    assert decide(settings, "2")["decision_id"] == done["decision_id"]
+    assert alias(settings, "champion") == "2"
+    assert review(settings, "2") == ("approved", "ada")
+
+
 def test_a_person_approves(settings: Settings, warehouse: Peek) -> None:
     promote(settings, judged(settings, "2", decision="ask"))
     done = decide(settings, "2")

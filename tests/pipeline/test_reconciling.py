@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from recsys import ledger, pipeline, registry
-from recsys.errors import RegistryError
+from recsys.errors import ConflictError, RegistryError
 from recsys.settings import Settings
 from tests.support.planted import NOW
 from tests.support.reviews import PLACEMENT, Peek, make_versions
+from tests.support.warehouse import make_settings
 
 QUIET: dict[str, Any] = {"approved": [], "refused": [], "restored": [], "lost": [], "written": 0}
 
@@ -167,6 +168,12 @@ def test_the_first_champion_can_be_chosen_in_mlflow(store: str, tmp_path: Path, 
     assert Peek(settings).champion() == alias(settings) == "2"
 
 
+def test_a_place_without_a_warehouse_is_left_so(store: str, tmp_path: Path) -> None:
+    settings = make_settings(tmp_path, tracking_uri=store)
+    assert look(settings) == QUIET
+    assert not settings.home.exists()
+
+
 def test_a_version_of_others_is_refused(settings: Settings, warehouse: Peek) -> None:
     with registry.connected(settings) as client:
         client.delete_model_version_tag(settings.model_name(PLACEMENT), "2", "placement")
@@ -250,8 +257,6 @@ def test_an_attempt_after_a_killed_one_still_announces(settings: Settings) -> No
 def test_what_was_decided_while_it_looked_is_not_overruled(
     settings: Settings, warehouse: Peek, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from recsys.errors import ConflictError
-
     move(settings, "2")
     real = registry.get_version
 
