@@ -24,7 +24,7 @@ from recsys.warehouse import open_warehouse
 from tests.support.mlflow_server import free_port
 from tests.support.warehouse import write_small_shop
 
-DEADLINE = 300.0
+DEADLINE = 600.0
 FOR_YOU, DISCOVER = "recsys_for_you", "recsys_discover"
 
 
