@@ -11,7 +11,6 @@ from recsys.registry.connection import connected, experiment_id
 from recsys.registry.training import FINGERPRINT, PARENT, ending, milliseconds
 from recsys.settings import Settings
 
-
 TRIAL = "recsys.trial"
 SOURCE = "recsys tune"
 SNIPPET = "recsys.toml"  # artifact of the parent run: the best settings
