@@ -32,6 +32,7 @@ PLACEMENTS = list(_SETTINGS.placements)
 
 TRAIN = f"{NAMESPACE}_train"
 PUBLISH = f"{NAMESPACE}_publish"
+SUPPRESS = f"{NAMESPACE}_suppress"
 POOL = f"{NAMESPACE}_warehouse"  # one slot: an embedded warehouse has one writer
 CONNECTION = "recsys_warehouse"
 

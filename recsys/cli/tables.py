@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from recsys.ledger import Champion, Decision
-from recsys.publication import CustomerList, PublicationRecord
+from recsys.publication import CustomerList, PublicationRecord, Suppression
 from recsys.publication.returning import rollback_target
 
 
@@ -83,6 +83,26 @@ def decision_table(decisions: list[Decision]) -> Table:
             entry.channel,
             _time(entry.decided_at),
             entry.reason,
+        )
+    return table
+
+
+def suppression_table(rules: list[Suppression], now: datetime) -> Table:
+    """Return rules, one a row, and whether each holds now."""
+    table = Table("rule", "hides", "where", "holds", "products", "from", "until", "by", "why", "ended by")
+    for rule in rules:
+        _add(
+            table,
+            rule.suppression_id,
+            rule.what,
+            rule.placement or "everywhere",
+            "yes" if rule.holds(now) else "no",
+            f"{rule.item_count:,}",
+            _time(rule.starts_at),
+            _time(rule.ends_at),
+            rule.created_by,
+            rule.reason,
+            f"{rule.ended_by}: {rule.end_reason}" if rule.ended_by else None,
         )
     return table
 

@@ -18,6 +18,7 @@ from recsys.pipeline.training import (
     train_rankers,
 )
 from recsys.pipeline.tuning import Budget, Watcher, tune_ranker
+from recsys.pipeline.withholding import set_consent, suppress, unsuppress
 
 __all__ = [
     "Budget",
@@ -38,7 +39,10 @@ __all__ = [
     "register_models",
     "run_chain",
     "score_shard",
+    "set_consent",
+    "suppress",
     "take_snapshot",
     "train_rankers",
     "tune_ranker",
+    "unsuppress",
 ]

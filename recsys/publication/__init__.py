@@ -5,6 +5,7 @@ and go live by one transaction that moves a pointer. Readers use the view ``recs
 the files that :func:`export_live` keeps for readers of an embedded warehouse.
 """
 
+from recsys.publication.consent import ConsentChange, list_consent_changes, set_consent
 from recsys.publication.customer import CustomerList, ListRow, customer_list
 from recsys.publication.live_files import export_live
 from recsys.publication.live_lists import LivePublication, live_list, live_publications
@@ -17,20 +18,37 @@ from recsys.publication.records import (
     live_publication,
 )
 from recsys.publication.returning import rollback
+from recsys.publication.suppressing import (
+    Rule,
+    Suppression,
+    find_suppression,
+    list_suppressions,
+    suppress,
+    unsuppress,
+)
 
 __all__ = [
+    "ConsentChange",
     "CustomerList",
     "ListRow",
     "LivePublication",
     "NewPublication",
     "PublicationRecord",
+    "Rule",
+    "Suppression",
     "customer_list",
     "export_live",
     "find_publication",
+    "find_suppression",
+    "list_consent_changes",
     "list_publications",
+    "list_suppressions",
     "live_list",
     "live_publication",
     "live_publications",
     "publish",
     "rollback",
+    "set_consent",
+    "suppress",
+    "unsuppress",
 ]

@@ -26,8 +26,8 @@ def run_in_clean_process(code: str, home: Path, **environment: str) -> subproces
     )
 
 
-def test_both_dags_are_there() -> None:
-    assert DAG_FILES == ["recsys_publish.py", "recsys_train.py"]
+def test_the_dags_are_there() -> None:
+    assert DAG_FILES == ["recsys_publish.py", "recsys_suppress.py", "recsys_train.py"]
 
 
 @pytest.mark.parametrize("name", DAG_FILES)
