@@ -19,7 +19,7 @@ from recsys.scoring.shard import Scorer, Shard
 from recsys.scoring.state import DEFAULTS_FILE, FittedState
 from recsys.settings import Settings
 from recsys.snapshot import Snapshot
-from recsys.warehouse import open_warehouse
+from recsys.warehouse import migrate, open_warehouse
 
 Result = dict[str, Any]
 PLAN = "plan.json"
@@ -31,6 +31,7 @@ def fit_state(settings: Settings, *, snapshot: str, placements: list[str]) -> Re
     for placement in placements:
         settings.placement(placement)
     with open_warehouse(settings, purpose="read the champions") as warehouse:
+        migrate(warehouse)
         champions = {name: ledger.champion(warehouse, name) for name in placements}
     plan: dict[str, Any] = {"snapshot": source.uri, "placements": {}}
     reused = True

@@ -5,6 +5,9 @@ and go live by one transaction that moves a pointer. Readers use the view ``recs
 the files that :func:`export_live` keeps for readers of an embedded warehouse.
 """
 
+from recsys.publication.canary import refresh_canary, start_canary
+from recsys.publication.canary_moves import promote_canary, widen_canary, withdraw_canary
+from recsys.publication.canary_records import Canary, list_canaries, running_canary
 from recsys.publication.consent import ConsentChange, list_consent_changes, set_consent
 from recsys.publication.customer import CustomerList, ListRow, customer_list
 from recsys.publication.live_files import export_live
@@ -28,6 +31,7 @@ from recsys.publication.suppressing import (
 )
 
 __all__ = [
+    "Canary",
     "ConsentChange",
     "CustomerList",
     "ListRow",
@@ -40,15 +44,22 @@ __all__ = [
     "export_live",
     "find_publication",
     "find_suppression",
+    "list_canaries",
     "list_consent_changes",
     "list_publications",
     "list_suppressions",
     "live_list",
     "live_publication",
     "live_publications",
+    "promote_canary",
     "publish",
+    "refresh_canary",
     "rollback",
+    "running_canary",
     "set_consent",
+    "start_canary",
     "suppress",
     "unsuppress",
+    "widen_canary",
+    "withdraw_canary",
 ]
