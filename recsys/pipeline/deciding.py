@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from recsys import columns as c
-from recsys import ledger, registry
+from recsys import ledger, publication, registry
 from recsys.artifacts import facts_of, local_path
 from recsys.cuts import plan_cuts
 from recsys.errors import ConflictError, RegistryError, SettingsError
@@ -282,6 +282,8 @@ def decide(
             now=now,
         )
         aliases = ledger.list_aliases(warehouse)
+        # A rejection ends a canary of the version, which the live files must not go on showing.
+        publication.export_live(warehouse, settings)
     registry.record_review(settings, model, found.version, review=verdict, reviewed_by=decided_by, reason=reason)
     return {
         c.PLACEMENT: placement,

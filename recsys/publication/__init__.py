@@ -5,9 +5,10 @@ and go live by one transaction that moves a pointer. Readers use the view ``recs
 the files that :func:`export_live` keeps for readers of an embedded warehouse.
 """
 
+from recsys.publication.archiving import archive
 from recsys.publication.canary import refresh_canary, start_canary
 from recsys.publication.canary_moves import promote_canary, widen_canary, withdraw_canary
-from recsys.publication.canary_records import Canary, list_canaries, running_canary
+from recsys.publication.canary_records import Canary, list_canaries, require_running, running_canary
 from recsys.publication.consent import ConsentChange, list_consent_changes, set_consent
 from recsys.publication.customer import CustomerList, ListRow, customer_list
 from recsys.publication.live_files import export_live
@@ -40,6 +41,7 @@ __all__ = [
     "PublicationRecord",
     "Rule",
     "Suppression",
+    "archive",
     "customer_list",
     "export_live",
     "find_publication",
@@ -54,6 +56,7 @@ __all__ = [
     "promote_canary",
     "publish",
     "refresh_canary",
+    "require_running",
     "rollback",
     "running_canary",
     "set_consent",
