@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from recsys.ledger import Champion, Decision
-from recsys.publication import CustomerList, PublicationRecord, Suppression
+from recsys.publication import Canary, CustomerList, PublicationRecord, Suppression
 from recsys.publication.returning import rollback_target
 
 
@@ -29,13 +29,16 @@ def list_table(shown: CustomerList) -> Table:
 
 def publication_table(records: list[PublicationRecord]) -> Table:
     """Return publications, one a row."""
-    table = Table("publication", "placement", "status", "as of", "version", "customers", "rows", "live", "ended")
+    table = Table(
+        "publication", "placement", "status", "kind", "as of", "version", "customers", "rows", "live", "ended"
+    )
     for record in records:
         _add(
             table,
             record.publication_id,
             record.placement,
             record.status,
+            record.kind,
             _time(record.as_of),
             record.model_version,
             f"{record.user_count:,}",
@@ -53,7 +56,7 @@ def status_table(
     table = Table("placement", "live", "as of", "customers", "version", "champion", "rollback returns to")
     for placement in placements:
         mine = [record for record in records if record.placement == placement]
-        live = next((record for record in mine if record.status == "live"), None)
+        live = next((record for record in mine if record.status == "live" and record.kind == "main"), None)
         champion = champions.get(placement)
         target = rollback_target(mine, live.publication_id) if live else None
         _add(
@@ -83,6 +86,24 @@ def decision_table(decisions: list[Decision]) -> Table:
             entry.channel,
             _time(entry.decided_at),
             entry.reason,
+        )
+    return table
+
+
+def canary_table(canaries: list[Canary]) -> Table:
+    """Return canaries, one a row."""
+    table = Table("canary", "model", "version", "share", "status", "publication", "began", "ended")
+    for canary in canaries:
+        _add(
+            table,
+            canary.canary_id,
+            canary.model_name,
+            canary.model_version,
+            "shadow" if canary.is_shadow else f"{canary.share:.2%}",
+            canary.status,
+            canary.publication_id,
+            _time(canary.started_at),
+            _time(canary.ended_at),
         )
     return table
 
