@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from recsys.errors import NotFoundError
+from recsys.evaluation import published
 from recsys.evaluation.arms import Period, measure_arms, periods_of
 from recsys.evaluation.significance import difference_of_means, paired_difference
 from recsys.publication import Canary, publish, refresh_canary, require_running, start_canary, widen_canary
@@ -132,6 +133,17 @@ def test_what_nobody_bought_yet_has_no_difference(settings: Settings) -> None:
     found = measured(settings)
     assert arms(found) == {"main": (0, None), "canary": (0, None)}
     assert (found["difference"], found["low"]) == (None, None)
+
+
+def test_what_is_published_is_measured_by_those_who_see_it(settings: Settings) -> None:
+    canary = begin(settings, 0.5)
+    buy(settings, at(1))
+    snapshot = Snapshot.open(take_snapshot(settings, as_of="latest", now=at(60)).uri)
+    with open_warehouse(settings, purpose="test") as warehouse:
+        found = published.measure(warehouse, settings, snapshot, PLACEMENT)
+    assert found["publication_id"] == "p1"
+    assert found["customers"] == sum(not canary.includes(user) for user in CUSTOMERS)
+    assert found["metrics"]["ndcg@10"] == 1.0
 
 
 def row(arm: int, name: str, moved: int, as_of: int, share: float | None = None) -> dict[str, Any]:

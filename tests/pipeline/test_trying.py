@@ -106,7 +106,7 @@ def test_from_a_share_to_everybody(settings: Settings) -> None:
     version = registry.get_version(settings, MODEL, "2")
     assert (version.tags["review"], version.tags["reviewed_by"]) == ("approved", "ada")
     with registry.connected(settings) as client:
-        assert client.get_model_version_by_alias(MODEL, "champion").version == "2"
+        assert str(client.get_model_version_by_alias(MODEL, "champion").version) == "2"
     with open_warehouse(settings, purpose="test") as warehouse:
         decided = [(entry.verdict, entry.model_version) for entry in ledger.list_decisions(warehouse, PLACEMENT)]
         kinds = {record.publication_id: record.kind for record in list_publications(warehouse, PLACEMENT)}
