@@ -27,7 +27,8 @@ def fit_version(settings: Settings, *, snapshot: str, model: str, version: str, 
     Raises:
         NotFoundError: if the registry has no such version.
         RegistryError: if MLflow can't be reached, or the version is not one of this platform.
-        ConflictError: if the gate did not pass it, unless ``override``.
+        ConflictError: if the gate did not pass it, unless ``override``; or another canary runs there.
+        AuditError: if it is the champion.
     """
     found = registry.get_version(settings, model, version)
     if not found.placement:
@@ -40,7 +41,14 @@ def fit_version(settings: Settings, *, snapshot: str, model: str, version: str, 
             f"Version {version} of {model} did not pass the gate. {found.tags.get('gate_reason', '')} To show it to "
             "customers all the same, say so: --override; the ledger records it."
         )
-    return fit_versions(settings, Snapshot.open(snapshot), {found.placement: (model, found.version)})
+    chosen = (model, found.version)
+    with open_warehouse(settings, purpose="read the canaries") as warehouse:
+        migrate(warehouse)
+        running = publication.running_canary(warehouse, found.placement)
+        # Told before the scoring, which takes long; the same start again is no error.
+        if running is None or (running.model_name, running.model_version) != chosen:
+            publication.require_place(warehouse, found.placement, chosen)
+    return fit_versions(settings, Snapshot.open(snapshot), {found.placement: chosen})
 
 
 def fit_canaries(settings: Settings, *, snapshot: str, placements: list[str]) -> Result:

@@ -6,7 +6,7 @@ the files that :func:`export_live` keeps for readers of an embedded warehouse.
 """
 
 from recsys.publication.archiving import archive
-from recsys.publication.canary import refresh_canary, start_canary
+from recsys.publication.canary import refresh_canary, require_place, start_canary
 from recsys.publication.canary_moves import promote_canary, widen_canary, withdraw_canary
 from recsys.publication.canary_records import Canary, list_canaries, require_running, running_canary
 from recsys.publication.consent import ConsentChange, list_consent_changes, set_consent
@@ -56,6 +56,7 @@ __all__ = [
     "promote_canary",
     "publish",
     "refresh_canary",
+    "require_place",
     "require_running",
     "rollback",
     "running_canary",

@@ -77,10 +77,10 @@ def start_canary(
     version = (publication.model_name, publication.model_version)
     before = running_canary(warehouse, publication.placement)
     if before is None or not _is_same(before, version, share):
-        _require_place(warehouse, publication)
+        require_place(warehouse, publication.placement, version)
         attempt, found = prepare(warehouse, settings, publication, now=now, kind=CANARY)
         with warehouse.transaction() as connection:
-            _require_place(warehouse, publication, connection)
+            require_place(warehouse, publication.placement, version, connection=connection)
             ruling = canary_ruling(publication.placement, version, share, decided_by, channel, reason)
             decision_id = ledger.add_decision(warehouse, connection, ruling, now=now)
             begun = _begin(warehouse, connection, publication, share, now=now)
@@ -129,9 +129,22 @@ def _is_same(canary: Canary, version: ledger.Version, share: float) -> bool:
     return (canary.model_name, canary.model_version) == version and canary.share == share
 
 
-def _require_place(warehouse: Warehouse, publication: NewPublication, connection: Connection | None = None) -> None:
-    """Refuse a canary of the champion, beside another one, or beside nothing."""
-    placement = publication.placement
+def require_place(
+    warehouse: Warehouse, placement: str, version: ledger.Version, *, connection: Connection | None = None
+) -> None:
+    """Refuse a canary of the champion, beside another one, or beside nothing.
+
+    Args:
+        warehouse: an open, migrated warehouse.
+        placement: where.
+        version: what is to be tried.
+        connection: a transaction to read in.
+
+    Raises:
+        ConflictError: if a canary runs there.
+        NotFoundError: if nothing is live there.
+        AuditError: if the version is the champion.
+    """
     running = running_canary(warehouse, placement, connection=connection)
     if running is not None:
         raise ConflictError(
@@ -143,7 +156,7 @@ def _require_place(warehouse: Warehouse, publication: NewPublication, connection
         raise NotFoundError(
             f"Nothing is live on {placement}, so there is nothing to try a version beside. Approve one and publish it."
         )
-    if (champion.model_name, champion.model_version) == (publication.model_name, publication.model_version):
+    if (champion.model_name, champion.model_version) == version:
         raise AuditError(
             f"Version {champion.model_version} of {champion.model_name} is the champion of {placement} (decision "
             f"{champion.decision_id}); a canary is for another version."

@@ -68,6 +68,9 @@ def test_a_version_that_the_gate_did_not_pass_needs_an_override(settings: Settin
     done = command("start", MODEL, "3", "--share", "10%", "--why", "x", "--as-of", BEFORE)
     assert done.exit_code == 1
     assert "Version 3 of recsys_for_you did not pass the gate. It failed." in done.stderr
+    champion = command("start", MODEL, "1", "--share", "10%", "--why", "x", "--as-of", BEFORE)
+    assert "Version 1 of recsys_for_you is the champion of for_you" in champion.stderr
+    assert "scoring" not in champion.output
     assert "No canary ever ran." in command("status").output
     assert "No canary runs" in command("end", "--promote", "--why", "x").stderr
     assert "nothing to refresh" in command("refresh", "--as-of", BEFORE).output
