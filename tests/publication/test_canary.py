@@ -5,9 +5,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given
-from hypothesis import settings as hypothesis_settings
-from hypothesis import strategies as st
 from sqlalchemy import text
 
 from recsys import ledger
@@ -28,7 +25,7 @@ from recsys.publication import (
     widen_canary,
     withdraw_canary,
 )
-from recsys.publication.canary_records import hash_of, highest_hash
+from recsys.publication.canary_records import highest_hash
 from recsys.publication.canary_steps import move_canary
 from recsys.settings import Settings
 from recsys.warehouse import Warehouse
@@ -389,33 +386,3 @@ def test_suppressions_and_consent_hold_in_a_canary(live: Warehouse, settings: Se
     assert item not in {row["item_id"] for row in live_rows(live)}
     assert len(live_rows(live, user=user_id(0))) == 10
     assert live_rows(live, user=user_id(1)) == []
-
-
-@given(salt=st.text(max_size=20), user=st.text(max_size=20), shares=st.tuples(st.floats(0, 1), st.floats(0, 1)))
-def test_a_larger_share_only_adds(salt: str, user: str, shares: tuple[float, float]) -> None:
-    small, large = sorted(shares)
-    found = hash_of(salt, user)
-    assert not (found <= highest_hash(small) and found > highest_hash(large))
-    assert found <= highest_hash(1.0)
-    assert not found <= highest_hash(0.0)
-
-
-def test_a_share_is_that_part_of_the_customers() -> None:
-    # Of 20,000 the standard deviation is below 0.35 %.
-    for share in (0.01, 0.1, 0.5, 0.9):
-        inside = sum(hash_of("s", f"customer {n}") <= highest_hash(share) for n in range(20_000))
-        assert inside / 20_000 == pytest.approx(share, abs=0.015)
-
-
-@hypothesis_settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(salt=st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12), share=st.floats(0, 1))
-def test_both_engines_agree_with_python(live: Warehouse, settings: Settings, salt: str, share: float) -> None:
-    canary = running_canary(live, PLACEMENT) or start(live, settings, 0.5)
-    chosen = replace(canary, salt=salt, share=share, highest_hash=highest_hash(share))
-    with live.transaction() as connection:
-        connection.execute(
-            text("update recsys.canaries set salt = :salt, share = :share, highest_hash = :highest"),
-            {"salt": salt, "share": share, "highest": chosen.highest_hash},
-        )
-    seen = {row["user_id"]: row["publication_id"] for row in live_rows(live)}
-    assert seen == expected(chosen, "p1")
