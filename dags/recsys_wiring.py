@@ -37,6 +37,7 @@ DECIDE = f"{NAMESPACE}_decide"
 RECONCILE = f"{NAMESPACE}_reconcile"
 ROLLBACK = f"{NAMESPACE}_rollback"
 DEADLINE = timedelta(hours=_SETTINGS.review.deadline_hours)
+SUPPRESS = f"{NAMESPACE}_suppress"
 POOL = f"{NAMESPACE}_warehouse"  # one slot: an embedded warehouse has one writer
 CONNECTION = "recsys_warehouse"
 

@@ -1,5 +1,6 @@
 """The command line: what it prints, how it ends, and that it is documented."""
 
+import json
 import os
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 from recsys.cli import app
 from recsys.cli.stages import StageMeter, describe, peak_mib, reset_peak
-from recsys.publication import publish
+from recsys.publication import publish, start_canary
 from recsys.settings import Settings
 from recsys.warehouse import open_warehouse
 from tests.support.publications import ITEMS, NOW, approve, made_lists, write_publication
@@ -228,6 +229,33 @@ def test_publications_status_and_rollback(settings: Settings) -> None:
     assert "too many sweets" in after
     assert "Because p1 says so." in run("recommend", user_id(0)).output
     assert run("rollback").exit_code == 1
+
+
+def test_publications_as_json_lead_to_the_decision(settings: Settings) -> None:
+    newest, oldest = json.loads(run("publications", "--json").stdout)
+    assert [newest["publication_id"], oldest["publication_id"]] == ["p2", "p1"]
+    origin = ("model_version", "state_id", "run_id", "snapshot_id", "code_commit", "kind", "decision_id")
+    assert [newest[name] for name in origin] == [
+        "2",
+        "state-1",
+        "run-1",
+        "snapshot-1",
+        "unknown",
+        "main",
+        "for_you-000002",
+    ]
+    assert (newest["decision"]["decided_by"], newest["decision"]["verdict"]) == ("ada", "approved")
+
+
+def test_status_tells_of_a_canary(settings: Settings, tmp_path: Path) -> None:
+    lists = write_publication(tmp_path / "files", "c1", made_lists(shift=5), version="3")
+    who = {"decided_by": "ada", "channel": "cli", "reason": "a try"}
+    with open_warehouse(settings, purpose="test") as warehouse:
+        start_canary(warehouse, settings, lists, share=0.1, **who, now=NOW + timedelta(days=2))
+    shown = run("status").output
+    assert "The canary for_you-canary-0001 shows version 3 of recsys_for_you to 10.00% of the customers" in shown
+    # What is live for everybody is still told as what is live.
+    assert "p1 (version 1)" in shown
 
 
 def test_rollback_asks_which_placement_when_several_are_live(settings: Settings, tmp_path: Path) -> None:

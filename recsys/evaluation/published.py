@@ -5,6 +5,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import duckdb
+import numpy as np
+from numpy.typing import NDArray
+
 from recsys import columns as c
 from recsys.assets import read_sql
 from recsys.compute import engine, fetch_columns
@@ -16,6 +20,7 @@ from recsys.evaluation.roles import HEADLINE, K
 from recsys.evaluation.values import CustomerValues, summarise
 from recsys.history import eligible_items
 from recsys.lists import Lists
+from recsys.publication import running_canary
 from recsys.ranking import write_truth
 from recsys.settings import Settings
 from recsys.snapshot import Snapshot
@@ -25,7 +30,7 @@ PUBLISHED = "published"
 
 
 def measure(warehouse: Warehouse, settings: Settings, later: Snapshot, placement: str) -> dict[str, Any]:
-    """Measure the live lists of a placement by what a later snapshot knows.
+    """Measure the live lists of a placement by what a later snapshot knows; customers in a canary are left out.
 
     Args:
         warehouse: holds the lists.
@@ -66,8 +71,9 @@ def measure(warehouse: Warehouse, settings: Settings, later: Snapshot, placement
         items, _ = eligible_items(connection, settings)
         path = Path(work) / "truth.parquet"
         write_truth(connection, settings, items, path)
-        truth = read_truth(path, repeats=repeats)
-        wider = read_truth(path, repeats=repeats, eligible_only=False)
+        elsewhere = _in_canary(warehouse, connection, placement)
+        truth = _without(read_truth(path, repeats=repeats), elsewhere)
+        wider = _without(read_truth(path, repeats=repeats, eligible_only=False), elsewhere)
     end = as_of + timedelta(days=settings.ranker.horizon_days)
     summary, wide = (summarise([_values(one, lists)], PUBLISHED, settings) for one in (truth, wider))
     return {
@@ -82,6 +88,20 @@ def measure(warehouse: Warehouse, settings: Settings, later: Snapshot, placement
         "intervals": summary.intervals.get(PUBLISHED, {}),
         "ndcg_without_rule_of_ten": wide.models.get(PUBLISHED, {}).get(HEADLINE),
     }
+
+
+def _in_canary(warehouse: Warehouse, connection: duckdb.DuckDBPyConnection, placement: str) -> NDArray[np.int64]:
+    """Return the customers who see a canary's lists instead."""
+    canary = running_canary(warehouse, placement)
+    if canary is None:
+        return np.empty(0, np.int64)
+    names = fetch_columns(connection, "select user_id from users order by user_idx")[c.USER_ID]
+    return np.flatnonzero([canary.includes(str(name)) for name in names])
+
+
+def _without(truth: Truth, customers: NDArray[np.int64]) -> Truth:
+    kept = ~np.isin(truth.pair_users, customers)
+    return Truth.of(truth.pair_users[kept], truth.pair_items[kept])
 
 
 def _values(truth: Truth, lists: Lists) -> CustomerValues:

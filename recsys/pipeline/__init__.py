@@ -20,7 +20,18 @@ from recsys.pipeline.training import (
     take_snapshot,
     train_rankers,
 )
+from recsys.pipeline.trying import (
+    fit_canaries,
+    fit_version,
+    measure_canary,
+    move_canary,
+    refresh_canaries,
+    refresh_canary,
+    start_canary,
+    try_version,
+)
 from recsys.pipeline.tuning import Budget, Watcher, tune_ranker
+from recsys.pipeline.withholding import set_consent, suppress, unsuppress
 
 __all__ = [
     "Budget",
@@ -34,18 +45,29 @@ __all__ = [
     "evaluate_models",
     "evaluate_only",
     "find_champions",
+    "fit_canaries",
     "fit_state",
+    "fit_version",
     "generate_candidates",
+    "measure_canary",
     "measure_published",
+    "move_canary",
     "promote",
     "publish_lists",
     "reconcile",
+    "refresh_canaries",
+    "refresh_canary",
     "register_models",
     "request_review",
     "roll_back",
     "run_chain",
     "score_shard",
+    "set_consent",
+    "start_canary",
+    "suppress",
     "take_snapshot",
     "train_rankers",
+    "try_version",
     "tune_ranker",
+    "unsuppress",
 ]
