@@ -1,9 +1,11 @@
 """What is live, measured against what customers bought afterwards."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+
+import pyarrow as pa
 
 from recsys import columns as c
 from recsys.assets import read_sql
@@ -51,19 +53,51 @@ def measure(warehouse: Warehouse, settings: Settings, later: Snapshot, placement
             f"{publication_id} is as of {as_of}, and the warehouse knows nothing after it: load newer events "
             "(for the demo: 'recsys load completejourney' without --until), then measure again."
         )
+    return {
+        c.PUBLICATION_ID: publication_id,
+        c.PLACEMENT: placement,
+        c.MODEL_VERSION: live[c.MODEL_VERSION][0].as_py(),
+        **measure_lists(settings, later, placement, live, as_of),
+    }
+
+
+def measure_lists(
+    settings: Settings,
+    later: Snapshot,
+    placement: str,
+    shown: pa.Table,
+    as_of: datetime,
+    *,
+    last_bucket: int = c.BUCKETS,
+) -> dict[str, Any]:
+    """Measure lists by what customers bought in the horizon after them.
+
+    Args:
+        settings: give the horizon and what counts as relevant.
+        later: a snapshot taken after ``as_of``.
+        placement: where the lists were shown.
+        shown: user_id, item_id and rank of what customers saw.
+        as_of: what the lists knew.
+        last_bucket: only customers up to this bucket are measured.
+
+    Returns:
+        As of :func:`measure`, without what names the publication.
+    """
     repeats = settings.placement(placement).repeats
     with engine(settings) as connection, TemporaryDirectory() as work:
         later.attach(connection)
-        connection.register("live", live)
+        connection.register("shown", shown)
         lists = _as_lists(
             fetch_columns(
                 connection,
-                "select users.user_idx, items.item_idx, live.rank from live "
+                "select users.user_idx, items.item_idx, shown.rank from shown "
                 "inner join users using (user_id) inner join items using (item_id)",
             )
         )
         lay_cut(connection, as_of)
         items, _ = eligible_items(connection, settings)
+        measured = "select user_idx from users where bucket between 0 and $last order by user_idx"
+        lay_cut(connection, as_of, fetch_columns(connection, measured, {"last": last_bucket})[c.USER_IDX])
         path = Path(work) / "truth.parquet"
         write_truth(connection, settings, items, path)
         truth = read_truth(path, repeats=repeats)
@@ -71,9 +105,6 @@ def measure(warehouse: Warehouse, settings: Settings, later: Snapshot, placement
     end = as_of + timedelta(days=settings.ranker.horizon_days)
     summary, wide = (summarise([_values(one, lists)], PUBLISHED, settings) for one in (truth, wider))
     return {
-        c.PUBLICATION_ID: publication_id,
-        c.PLACEMENT: placement,
-        c.MODEL_VERSION: live[c.MODEL_VERSION][0].as_py(),
         c.AS_OF: as_of.isoformat(),
         "window_to": end.isoformat(),
         "window_complete": later.as_of >= end,

@@ -8,6 +8,8 @@ from recsys.pipeline.chain import evaluate_only, run_chain
 from recsys.pipeline.comparing import find_champions
 from recsys.pipeline.deciding import apply_gate, decide, promote, register_models
 from recsys.pipeline.evaluating import evaluate_models
+from recsys.pipeline.monitoring import check_measured, monitor
+from recsys.pipeline.retraining import retraining_needed
 from recsys.pipeline.rolling import evaluate_cuts
 from recsys.pipeline.serving import fit_state, measure_published, publish_lists, score_shard
 from recsys.pipeline.training import (
@@ -25,6 +27,7 @@ __all__ = [
     "apply_gate",
     "build_features",
     "build_ranking_set",
+    "check_measured",
     "decide",
     "evaluate_cuts",
     "evaluate_models",
@@ -33,9 +36,11 @@ __all__ = [
     "fit_state",
     "generate_candidates",
     "measure_published",
+    "monitor",
     "promote",
     "publish_lists",
     "register_models",
+    "retraining_needed",
     "run_chain",
     "score_shard",
     "take_snapshot",

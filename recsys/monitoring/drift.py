@@ -1,0 +1,178 @@
+"""Drift: whether customers, and the scores they get, still look as they did.
+
+Features are computed by the same SQL at the champion's training and now, both from the newest snapshot, for a sample of
+customers: so nothing has to be kept from a training, and an upgrade of the feature SQL is no drift.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import duckdb
+import numpy as np
+from numpy.typing import NDArray
+
+from recsys import columns as c
+from recsys.assets import read_sql
+from recsys.compute import engine
+from recsys.cuts import lay_cut
+from recsys.features import compute_tables
+from recsys.features.tables import meanings_of
+from recsys.monitoring.psi import psi
+from recsys.monitoring.records import BREACH, OK, WARN, Measurement, Status, at_most
+from recsys.publication import PublicationRecord
+from recsys.settings import Settings
+from recsys.snapshot import Snapshot
+from recsys.warehouse import Warehouse
+
+FEATURES = "feature_drift"
+SCORES = "score_drift"
+TABLE = "user"
+Values = Mapping[str, NDArray[Any]]
+
+
+def last_bucket(settings: Settings, customers: int) -> int:
+    """Return the bucket up to which customers make about the sample; the same customers every day."""
+    share = min(1.0, settings.monitoring.sample / max(customers, 1))
+    return max(int(c.BUCKETS * share) - 1, 0)
+
+
+def feature_drift(
+    settings: Settings, snapshot: Snapshot, trained: Mapping[str, tuple[str, datetime]]
+) -> list[Measurement]:
+    """Compare the features of customers now with those at each placement's training.
+
+    Args:
+        settings: have the limits and the size of the sample.
+        snapshot: the newest.
+        trained: of each placement with a champion, its version and the moment of its training.
+    """
+    moments = {as_of for _, as_of in trained.values() if snapshot.first_event < as_of <= snapshot.as_of}
+    if not moments:
+        return []
+    with engine(settings) as connection, TemporaryDirectory(prefix="drift-") as work:
+        snapshot.attach(connection)
+        customers = _sample(connection, last_bucket(settings, snapshot.user_count))
+        now = _features_at(connection, snapshot.as_of, customers, Path(work))
+        then = {as_of: _features_at(connection, as_of, customers, Path(work)) for as_of in moments}
+    return [
+        _feature(settings, placement, version, as_of, name, then[as_of][name], now[name])
+        for placement, (version, as_of) in trained.items()
+        if as_of in then
+        for name in now
+    ]
+
+
+def _sample(connection: duckdb.DuckDBPyConnection, last: int) -> NDArray[np.int32]:
+    query = "select user_idx from users where bucket between 0 and $last order by user_idx"
+    found: NDArray[np.int32] = connection.execute(query, {"last": last}).fetchnumpy()[c.USER_IDX]
+    return np.asarray(found, np.int32)
+
+
+def _features_at(
+    connection: duckdb.DuckDBPyConnection, moment: datetime, customers: NDArray[np.int32], work: Path
+) -> Values:
+    lay_cut(connection, moment, customers)
+    compute_tables(connection, work, (TABLE,))
+    names = list(meanings_of(read_sql("features", f"{TABLE}.sql")))
+    chosen = ", ".join(f"cast({name} as double) as {name}" for name in names)
+    found = connection.execute(f"select {chosen} from read_parquet($path)", {"path": str(work / f"{TABLE}.parquet")})
+    return {name: np.ma.filled(values, np.nan) for name, values in found.fetchnumpy().items()}
+
+
+def _feature(
+    settings: Settings,
+    placement: str,
+    version: str,
+    as_of: datetime,
+    name: str,
+    then: NDArray[Any],
+    now: NDArray[Any],
+) -> Measurement:
+    limits = settings.monitoring
+    told = f"{name} now against the training of version {version} as of {as_of:%Y-%m-%d}"
+    details = {c.MODEL_VERSION: version, "as_of": as_of.isoformat(), "then": len(then), "now": len(now)}
+    value, why_not = _compared(settings, then, now)
+    if name in limits.growing_features:
+        why_not = "it grows with the history (RECSYS_MONITORING__GROWING_FEATURES)"
+    status, message = _judged(settings, told, value, why_not, "Retrain (recsys run, or the DAG of training).")
+    return Measurement(
+        name=FEATURES,
+        placement=placement,
+        part=name,
+        value=value,
+        limit=None if why_not else limits.psi_breach,
+        status=status,
+        message=message,
+        details=details | _quartiles(then, now),
+    )
+
+
+def score_drift(
+    warehouse: Warehouse, settings: Settings, live: PublicationRecord, before: PublicationRecord | None
+) -> list[Measurement]:
+    """Compare the scores of the live lists with those of the publication before; nothing if there is none stored."""
+    if before is None:
+        return []
+    last = last_bucket(settings, max(live.user_count, before.user_count))
+    now, then = (_scores(warehouse, one.publication_id, last) for one in (live, before))
+    value, why_not = _compared(settings, then, now)
+    if (live.model_name, live.model_version) != (before.model_name, before.model_version):
+        why_not = f"another version made the lists before ({before.model_version}), whose scores mean something else"
+    told = f"Scores of {live.publication_id} against {before.publication_id}"
+    do = "Compare the two lists (recsys recommend), and what the shop delivered between; recsys rollback returns."
+    status, message = _judged(settings, told, value, why_not, do)
+    return [
+        Measurement(
+            name=SCORES,
+            placement=live.placement,
+            value=value,
+            limit=None if why_not else settings.monitoring.psi_breach,
+            status=status,
+            message=message,
+            details={
+                c.MODEL_VERSION: live.model_version,
+                c.PUBLICATION_ID: live.publication_id,
+                "before": before.publication_id,
+            }
+            | _quartiles(then, now),
+        )
+    ]
+
+
+def _scores(warehouse: Warehouse, publication_id: str, last: int) -> NDArray[np.float64]:
+    names = {"publication_id": publication_id, "last_bucket": last}
+    with warehouse.read_arrow(read_sql("monitoring", "scores.sql"), names) as reader:
+        return np.asarray(reader.read_all()[c.SCORE].to_numpy(), float)
+
+
+def _compared(settings: Settings, then: NDArray[Any], now: NDArray[Any]) -> tuple[float | None, str]:
+    """Return the index, and why it is not judged (empty: it is)."""
+    fewest = min(len(then), len(now))
+    value = psi(then, now) if fewest else None
+    least = settings.monitoring.min_sample
+    few = f"only {fewest} values, fewer than {least} (RECSYS_MONITORING__MIN_SAMPLE)" if fewest < least else ""
+    return value, few
+
+
+def _judged(settings: Settings, told: str, value: float | None, why_not: str, do: str) -> tuple[Status, str]:
+    limits = settings.monitoring
+    shown = "can't be compared" if value is None else f"moved by PSI {value:.3f}"
+    if why_not or value is None:
+        return OK, f"{told}: {shown}. Not judged: {why_not}."
+    status = at_most(value, warn=limits.psi_warn, breach=limits.psi_breach)
+    told = f"{told}: {shown}."
+    if status == BREACH:
+        return status, f"{told} Above {limits.psi_breach:g} is a breach. {do}"
+    return status, f"{told} Above {limits.psi_warn:g}: keep an eye on it." if status == WARN else told
+
+
+def _quartiles(then: NDArray[Any], now: NDArray[Any]) -> dict[str, list[float]]:
+    found = {}
+    for name, values in (("quartiles_then", then), ("quartiles_now", now)):
+        known = values[~np.isnan(values)]
+        if len(known):
+            found[name] = [float(value) for value in np.quantile(known, [0.25, 0.5, 0.75])]
+    return found
