@@ -120,14 +120,16 @@ def rollback(
 def status() -> None:
     """Show what is live, who approved it, and what waits.
 
-    It also says what a rollback would return to.
+    It also says what a rollback would return to, and whether a training is needed.
 
     \b
     Examples:
       recsys status
     """
     from recsys import ledger
+    from recsys.cli.monitoring import training_lines
     from recsys.cli.tables import decision_table, status_table
+    from recsys.moments import clock
     from recsys.publication import list_publications
 
     settings = read_settings()
@@ -153,6 +155,8 @@ def status() -> None:
             wanted = alias.wanted_version or "absent"
             text = f"MLflow's alias {alias.alias} of {alias.model_name} is still to become {wanted}."
             console.print(text, markup=False)
+    for line in training_lines(settings, clock()):
+        console.print(line, markup=False)
 
 
 def _only_live(warehouse: "Warehouse", settings: "Settings") -> str:

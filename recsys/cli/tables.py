@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from recsys.ledger import Champion, Decision
+from recsys.monitoring import RANKED
 from recsys.publication import CustomerList, PublicationRecord
 from recsys.publication.returning import rollback_target
 
@@ -84,6 +85,16 @@ def decision_table(decisions: list[Decision]) -> Table:
             _time(entry.decided_at),
             entry.reason,
         )
+    return table
+
+
+def measurement_table(latest: Mapping[str, Any]) -> Table:
+    """Return what monitoring measured, what is worst first."""
+    table = Table("status", "placement", "figure", "of", "value", "limit", "what it says")
+    rows = sorted(latest["measurements"], key=lambda row: -RANKED.index(row["status"]))
+    for row in rows:
+        figures = ("" if row[name] is None else f"{row[name]:,.4g}" for name in ("value", "limit"))
+        _add(table, row["status"], row["placement"], row["name"], row["part"], *figures, row["message"])
     return table
 
 

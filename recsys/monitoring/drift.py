@@ -21,14 +21,12 @@ from recsys.cuts import lay_cut
 from recsys.features import compute_tables
 from recsys.features.tables import meanings_of
 from recsys.monitoring.psi import psi
-from recsys.monitoring.records import BREACH, OK, WARN, Measurement, Status, at_most
+from recsys.monitoring.records import BREACH, FEATURE_DRIFT, OK, SCORE_DRIFT, WARN, Measurement, Status, at_most
 from recsys.publication import PublicationRecord
 from recsys.settings import Settings
 from recsys.snapshot import Snapshot
 from recsys.warehouse import Warehouse
 
-FEATURES = "feature_drift"
-SCORES = "score_drift"
 TABLE = "user"
 Values = Mapping[str, NDArray[Any]]
 
@@ -99,7 +97,7 @@ def _feature(
         why_not = "it grows with the history (RECSYS_MONITORING__GROWING_FEATURES)"
     status, message = _judged(settings, told, value, why_not, "Retrain (recsys run, or the DAG of training).")
     return Measurement(
-        name=FEATURES,
+        name=FEATURE_DRIFT,
         placement=placement,
         part=name,
         value=value,
@@ -126,7 +124,7 @@ def score_drift(
     status, message = _judged(settings, told, value, why_not, do)
     return [
         Measurement(
-            name=SCORES,
+            name=SCORE_DRIFT,
             placement=live.placement,
             value=value,
             limit=None if why_not else settings.monitoring.psi_breach,

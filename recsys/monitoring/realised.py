@@ -17,14 +17,13 @@ from recsys.compute import write_batches
 from recsys.evaluation.published import measure_lists
 from recsys.evaluation.roles import HEADLINE
 from recsys.monitoring.drift import last_bucket
-from recsys.monitoring.records import BREACH, OK, WARN, Measurement, Stamped, Status
+from recsys.monitoring.records import BREACH, OK, REALISED_NDCG, WARN, Measurement, Stamped, Status
 from recsys.monitoring.storing import FOLDER
 from recsys.publication import PublicationRecord
 from recsys.settings import Settings
 from recsys.snapshot import Snapshot
 from recsys.warehouse import Warehouse
 
-NAME = "realised_ndcg"
 LISTS = "lists"
 STORED = ("live", "superseded", "withdrawn")
 MOST = 5  # publications of one placement that one look measures
@@ -90,7 +89,7 @@ def realised(
     value, interval = found["metrics"].get(HEADLINE), found["intervals"].get(HEADLINE)
     status, message = _judged(settings, publication, found["customers"], value, interval, expected)
     return Measurement(
-        name=NAME,
+        name=REALISED_NDCG,
         placement=publication.placement,
         part=publication.publication_id,
         value=value,

@@ -11,6 +11,10 @@ Status = Literal["ok", "warn", "breach"]
 OK: Final = "ok"
 WARN: Final = "warn"
 BREACH: Final = "breach"
+MODEL_AGE: Final = "model_age_days"
+FEATURE_DRIFT: Final = "feature_drift"
+SCORE_DRIFT: Final = "score_drift"
+REALISED_NDCG: Final = "realised_ndcg"
 RANKED: Final[tuple[Status, ...]] = (OK, WARN, BREACH)
 
 

@@ -4,12 +4,12 @@ Each takes ``settings`` and JSON-able keywords and returns a small JSON-able dic
 for the same inputs gives the same output; ``reused`` says that nothing had to be done.
 """
 
+from recsys.monitoring.retraining import retraining_needed
 from recsys.pipeline.chain import evaluate_only, run_chain
 from recsys.pipeline.comparing import find_champions
 from recsys.pipeline.deciding import apply_gate, decide, promote, register_models
 from recsys.pipeline.evaluating import evaluate_models
 from recsys.pipeline.monitoring import check_measured, monitor
-from recsys.pipeline.retraining import retraining_needed
 from recsys.pipeline.rolling import evaluate_cuts
 from recsys.pipeline.serving import fit_state, measure_published, publish_lists, score_shard
 from recsys.pipeline.training import (

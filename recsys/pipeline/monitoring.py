@@ -11,7 +11,8 @@ from recsys.errors import BreachError, NotFoundError, RegistryError
 from recsys.evaluation.roles import HEADLINE, RANKER, SHAPED
 from recsys.ledger import Champion
 from recsys.monitoring import OK, WARN, Measurement, Stamped, data, drift, lists, realised
-from recsys.pipeline.retraining import MODEL_AGE, trained_as_of
+from recsys.monitoring.records import MODEL_AGE, REALISED_NDCG
+from recsys.monitoring.retraining import trained_as_of
 from recsys.pipeline.training import take_snapshot
 from recsys.publication import PublicationRecord
 from recsys.settings import Settings
@@ -19,7 +20,7 @@ from recsys.snapshot import Snapshot
 from recsys.warehouse import Warehouse, migrate, open_warehouse
 
 Result = dict[str, Any]
-BEFORE = (data.AGE, data.MISSING, MODEL_AGE, realised.NAME)  # what is compared with earlier looks
+BEFORE = (data.AGE, data.MISSING, MODEL_AGE, REALISED_NDCG)  # what is compared with earlier looks
 LOGGED = timedelta(days=14)  # what MLflow missed for so long is logged when it is back
 
 
@@ -45,7 +46,7 @@ def monitor(settings: Settings, *, now: datetime, run_id: str) -> Result:
     with open_warehouse(settings, purpose="record measurements") as warehouse:
         records = kept or monitoring.record(warehouse, found, run_id=run_id, measured_at=now)
         recent = monitoring.measured(warehouse, since=now - LOGGED)
-        former = monitoring.measured(warehouse, name=realised.NAME)
+        former = monitoring.measured(warehouse, name=REALISED_NDCG)
     realised.forget(settings, former)
     monitoring.write_latest(settings, [*records, *_still_told(records, former)], run_id=run_id, measured_at=now)
     logged, why_not = _log(settings, recent)
@@ -94,7 +95,7 @@ def _measure(settings: Settings, now: datetime) -> list[Measurement]:
             for placement in settings.placements
             for one in _live(warehouse, settings, placement, champions[placement], snapshot.as_of, now)
         ]
-        realised.keep_samples(warehouse, settings, records, before[realised.NAME])
+        realised.keep_samples(warehouse, settings, records, before[REALISED_NDCG])
     trained, ages = _trained(settings, champions, before[MODEL_AGE], snapshot.as_of)
     return [
         *data.freshness(settings, snapshot, now, before[data.AGE]),
@@ -105,7 +106,7 @@ def _measure(settings: Settings, now: datetime) -> list[Measurement]:
         *ages,
         *drift.feature_drift(settings, snapshot, trained),
         *live,
-        *_realised(settings, snapshot, records, before[realised.NAME]),
+        *_realised(settings, snapshot, records, before[REALISED_NDCG]),
     ]
 
 
@@ -197,7 +198,7 @@ def _expected(settings: Settings, one: PublicationRecord) -> dict[str, Any] | No
 
 def _still_told(records: list[Stamped], former: list[Stamped]) -> list[Stamped]:
     """Return the newest realised figure of each placement that has none among the records."""
-    present = {one.measurement.placement for one in records if one.measurement.name == realised.NAME}
+    present = {one.measurement.placement for one in records if one.measurement.name == REALISED_NDCG}
     newest = {one.measurement.placement: one for one in former}
     return [one for placement, one in newest.items() if placement not in present]
 

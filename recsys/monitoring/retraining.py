@@ -6,16 +6,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from recsys import columns as c
-from recsys import ledger, monitoring, registry
+from recsys import ledger, registry
 from recsys.assets import read_sql
 from recsys.ledger import Champion
-from recsys.monitoring import BREACH, Stamped, drift, realised
+from recsys.monitoring.records import BREACH, FEATURE_DRIFT, MODEL_AGE, REALISED_NDCG, SCORE_DRIFT, Stamped
+from recsys.monitoring.storing import measured, newest_batch
 from recsys.settings import Settings
 from recsys.warehouse import Warehouse, migrate, open_warehouse
 
 Result = dict[str, Any]
-MODEL_AGE = "model_age_days"
-BAD = (drift.FEATURES, drift.SCORES, realised.NAME)  # breaches of these ask for a training
+BAD = (FEATURE_DRIFT, SCORE_DRIFT, REALISED_NDCG)  # breaches of these ask for a training
 
 
 def retraining_needed(settings: Settings, *, now: datetime) -> Result:
@@ -38,8 +38,8 @@ def retraining_needed(settings: Settings, *, now: datetime) -> Result:
     with open_warehouse(settings, purpose="ask whether a training is needed") as warehouse:
         migrate(warehouse)
         champions = {name: ledger.champion(warehouse, name) for name in settings.placements}
-        ages = monitoring.measured(warehouse, name=MODEL_AGE)
-        newest = monitoring.newest_batch(warehouse)
+        ages = measured(warehouse, name=MODEL_AGE)
+        newest = newest_batch(warehouse)
     moments = {name: trained_as_of(settings, one, ages) for name, one in champions.items() if one is not None}
     with open_warehouse(settings, purpose="count new events") as warehouse:
         since = {moment: _events_since(warehouse, settings, moment, now) for moment in set(moments.values())}
