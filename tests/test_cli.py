@@ -34,6 +34,7 @@ COMMANDS = {
     "doctor",
     "demo",
     "migrate",
+    "monitor",
 }
 
 

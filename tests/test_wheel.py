@@ -137,8 +137,8 @@ def test_airflow_reads_the_installed_dags_and_the_page(installed: Installed) -> 
     printed = installed.run("python", "-c", PARSED, AIRFLOW__CORE__PLUGINS_FOLDER=str(shipped / "plugins"), **told)
     parsed = json.loads(printed.splitlines()[-1])
     assert parsed["faults"] == {}
-    assert parsed["apps"] == ["Recommendations"]
-    assert set(parsed["dags"]) == {"recsys_train", "recsys_publish"}
+    assert sorted(parsed["apps"]) == ["Recommendation metrics", "Recommendations"]
+    assert set(parsed["dags"]) == {"recsys_monitor", "recsys_train", "recsys_publish"}
     assert all(Path(file).is_relative_to(shipped) for file in parsed["dags"].values())
 
 

@@ -8,7 +8,7 @@ import pytest
 from recsys.assets import assets_root
 from recsys.settings import load_settings
 
-HOLDS_WAREHOUSE = {"snapshot", "champions", "gate", "promotion", "state", "publication"}
+HOLDS_WAREHOUSE = {"measurements", "needed", "snapshot", "champions", "gate", "promotion", "state", "publication"}
 
 
 @pytest.fixture(scope="module")
@@ -27,11 +27,11 @@ def tasks(dags: dict[str, Any]) -> list[Any]:
     return [task for dag in dags.values() for task in dag.tasks]
 
 
-def test_the_bag_holds_the_two_dags(dags: dict[str, Any]) -> None:
-    assert sorted(dags) == ["recsys_publish", "recsys_train"]
+def test_the_bag_holds_the_dags(dags: dict[str, Any]) -> None:
+    assert sorted(dags) == ["recsys_monitor", "recsys_publish", "recsys_train"]
 
 
-@pytest.mark.parametrize("dag_id", ["recsys_train", "recsys_publish"])
+@pytest.mark.parametrize("dag_id", ["recsys_train", "recsys_publish", "recsys_monitor"])
 def test_a_dag_explains_and_bounds_itself(dags: dict[str, Any], dag_id: str) -> None:
     dag = dags[dag_id]
     for part in ("**Purpose.**", "**Inputs.**", "**Outputs.**", "**On failure.**"):
@@ -76,10 +76,11 @@ def test_training_and_publication_are_the_chain_in_order(dags: dict[str, Any]) -
         for dag_id, dag in dags.items()
     }
     assert order["recsys_publish"] == ["snapshot", "state", "scoring", "publication"]
-    assert order["recsys_train"][0] == "snapshot"
-    assert set(order["recsys_train"][1:3]) == {"features", "candidates"}
+    assert order["recsys_monitor"] == ["measurements", "check"]
+    assert order["recsys_train"][:2] == ["needed", "snapshot"]
+    assert set(order["recsys_train"][2:4]) == {"features", "candidates"}
     last = ["ranking_set", "ranker", "champions", "evaluation", "registration", "gate", "promotion"]
-    assert order["recsys_train"][3:] == last
+    assert order["recsys_train"][4:] == last
 
 
 def test_both_together_make_at_most_25_task_instances(dags: dict[str, Any]) -> None:
@@ -89,8 +90,21 @@ def test_both_together_make_at_most_25_task_instances(dags: dict[str, Any]) -> N
         "scoring": settings.shards,
         "publication": len(settings.placements),
     }
-    total = sum(copies.get(task.task_id, 1) for dag in dags.values() for task in dag.tasks)
-    assert total == 20
+    chain = [task for dag_id in ("recsys_train", "recsys_publish") for task in dags[dag_id].tasks]
+    assert sum(copies.get(task.task_id, 1) for task in chain) == 21
+
+
+def test_a_late_publication_is_told_and_so_is_what_fails_in_monitoring(dags: dict[str, Any]) -> None:
+    from airflow.sdk import DeadlineReference
+
+    [alert] = dags["recsys_publish"].deadline
+    # A run that was started by hand has no logical date, from which a deadline could be counted.
+    assert alert.reference == DeadlineReference.DAGRUN_QUEUED_AT
+    assert alert.interval == timedelta(hours=3)
+    assert alert.callback.path == "recsys_notify.Notifier"
+    assert "3 hours" in alert.callback.kwargs["what"]
+    for task in dags["recsys_monitor"].tasks:
+        assert [type(one).__name__ for one in task.on_failure_callback] == ["Notifier"]
 
 
 def test_only_a_promotion_announces_a_champion_and_the_publication_waits_for_it(dags: dict[str, Any]) -> None:
@@ -107,9 +121,13 @@ def test_only_a_promotion_announces_a_champion_and_the_publication_waits_for_it(
     assert dags["recsys_train"].timetable.expression == "0 3 * * 1"
 
 
+def with_a_form(dags: dict[str, Any]) -> list[Any]:
+    return [dag for dag in dags.values() if len(dag.params)]
+
+
 @pytest.mark.parametrize("as_of", ["latest", "2017-12-05", "2017-12-05T06:00", "2017-12-05 06:00:30"])
 def test_the_form_takes_a_moment(dags: dict[str, Any], as_of: str) -> None:
-    for dag in dags.values():
+    for dag in with_a_form(dags):
         assert dag.params.get_param("as_of").resolve(as_of) == as_of
 
 
@@ -117,7 +135,7 @@ def test_the_form_takes_a_moment(dags: dict[str, Any], as_of: str) -> None:
 def test_the_form_refuses_what_is_no_moment(dags: dict[str, Any], as_of: str) -> None:
     from airflow.sdk.exceptions import ParamValidationError
 
-    for dag in dags.values():
+    for dag in with_a_form(dags):
         with pytest.raises(ParamValidationError):
             dag.params.get_param("as_of").resolve(as_of)
 
@@ -126,13 +144,13 @@ def test_the_form_refuses_what_is_no_moment(dags: dict[str, Any], as_of: str) ->
 def test_the_form_refuses_placements_that_do_not_exist(dags: dict[str, Any], placements: object) -> None:
     from airflow.sdk.exceptions import ParamValidationError
 
-    for dag in dags.values():
+    for dag in with_a_form(dags):
         with pytest.raises(ParamValidationError):
             dag.params.get_param("placements").resolve(placements)
 
 
 def test_every_parameter_explains_itself(dags: dict[str, Any]) -> None:
-    for dag in dags.values():
+    for dag in with_a_form(dags):
         for name in ("as_of", "placements"):
             param = dag.params.get_param(name)
             assert param.description and param.schema["title"] and param.schema["section"]
