@@ -74,9 +74,12 @@ class Stamped:
 
     def as_row(self) -> dict[str, Any]:
         """Return the record as a row of ``recsys.measurements``."""
-        row = self.as_json()
+        one, row = self.measurement, self.as_json()
         value = row["value"]
         return {
+            "measurement_id": " | ".join(
+                (row["measured_at"], self.run_id, one.placement or "", one.name, one.part or "")
+            ),
             **{name: row[name] for name in ("run_id", "name", "placement", "part", "status", "message")},
             "measured_at": self.measured_at,
             "value": value if value is not None and math.isfinite(value) else None,

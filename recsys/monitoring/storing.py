@@ -26,6 +26,7 @@ EPOCH: Final = datetime(1970, 1, 1)
 _TIME = pa.timestamp("us")
 _SCHEMA = pa.schema(
     [
+        ("measurement_id", pa.string()),
         ("measured_at", _TIME),
         *((name, pa.string()) for name in ("run_id", "name", "placement", "part")),
         ("value", pa.float64()),
@@ -77,8 +78,11 @@ def newest_batch(warehouse: Warehouse) -> list[Stamped]:
 
 
 def write_latest(settings: Settings, records: list[Stamped], *, run_id: str, measured_at: datetime) -> Path:
-    """Replace the file with the newest measurements."""
+    """Replace the file with the newest measurements; what a newer look wrote meanwhile stays."""
     folder = settings.resolved_home / FOLDER
+    there = latest_figures(settings)["measured_at"]
+    if there is not None and datetime.fromisoformat(there) > measured_at:
+        return folder / LATEST
     folder.mkdir(parents=True, exist_ok=True)
     document = {
         "measured_at": measured_at.isoformat(),

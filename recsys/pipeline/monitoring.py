@@ -20,7 +20,13 @@ from recsys.snapshot import Snapshot
 from recsys.warehouse import Warehouse, migrate, open_warehouse
 
 Result = dict[str, Any]
-BEFORE = (data.AGE, data.MISSING, MODEL_AGE, REALISED_NDCG)  # what is compared with earlier looks
+YEARS = timedelta(days=4000)
+BEFORE = {  # what is compared with earlier looks, and how far back
+    data.AGE: timedelta(days=90),
+    data.MISSING: timedelta(days=90),
+    MODEL_AGE: YEARS,
+    REALISED_NDCG: YEARS,
+}
 LOGGED = timedelta(days=14)  # what MLflow missed for so long is logged when it is back
 
 
@@ -86,7 +92,7 @@ def _measure(settings: Settings, now: datetime) -> list[Measurement]:
     taken = take_snapshot(settings, as_of="latest", now=now)
     snapshot = Snapshot.open(taken["snapshot"])
     with open_warehouse(settings, purpose="measure what is live") as warehouse:
-        before = {name: monitoring.measured(warehouse, name=name) for name in BEFORE}
+        before = {name: monitoring.measured(warehouse, name=name, since=now - kept) for name, kept in BEFORE.items()}
         champions = {name: ledger.champion(warehouse, name) for name in settings.placements}
         records = publication.list_publications(warehouse)
         load = warehouse.query(read_sql("monitoring", "load.sql"))[0]

@@ -1,13 +1,12 @@
 """Monitoring as a DAG: a quiet shop passes, a breach fails the check and is told; a training on schedule asks first."""
 
+import email
 import json
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from recsys.settings import load_settings
 from recsys.warehouse import open_warehouse
 from tests.support.monitored import put_live, trained
 from tests.support.publications import ITEMS, approve
+from tests.support.receivers import mail_server, web_hook
 from tests.support.warehouse import item_id, user_id, write_small_shop
 
 SECRET = "token-that-nobody-may-see"
@@ -58,25 +58,10 @@ def dags(shop: Path) -> dict[str, Any]:
 @pytest.fixture
 def received(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, str]]]:
     """What arrives at a web hook whose address an Airflow connection holds."""
-    messages: list[dict[str, str]] = []
-
-    class Hook(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            length = int(self.headers["content-length"])
-            messages.append({"path": self.path, **json.loads(self.rfile.read(length))})
-            self.send_response(404 if self.path.endswith("gone") else 200)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Hook)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    url = f"http://127.0.0.1:{server.server_port}/{SECRET}"
-    monkeypatch.setenv("AIRFLOW_CONN_RECSYS_NOTIFY", json.dumps({"conn_type": "http", "password": url}))
-    yield messages
-    server.shutdown()
-    server.server_close()
+    with web_hook() as (address, messages):
+        connection = {"conn_type": "http", "password": f"{address}/{SECRET}"}
+        monkeypatch.setenv("AIRFLOW_CONN_RECSYS_NOTIFY", json.dumps(connection))
+        yield messages
 
 
 def run_dag(dag: Any) -> dict[str, str]:
@@ -144,6 +129,62 @@ def test_the_address_of_a_web_hook_is_never_told(
         with pytest.raises(SettingsError, match=said) as caught:
             Notifier().notify(context)
         assert SECRET not in str(caught.value)
+
+
+def test_a_mail_goes_to_everybody_who_is_named(dags: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    from recsys_notify import Notifier
+
+    monkeypatch.setenv("RECSYS_MONITORING__NOTIFY", '["email"]')
+    monkeypatch.setenv("RECSYS_MONITORING__EMAIL_TO", '["ada@example.com", "bob@example.com"]')
+    context = {"dag_run": {"dag_id": "recsys_monitor", "run_id": "r1"}, "exception": "age < 2 & more"}
+    with mail_server() as (port, messages):
+        extra = {"from_email": "shop@example.com", "disable_ssl": True, "disable_tls": True}
+        connection = {"conn_type": "smtp", "host": "127.0.0.1", "port": port, "extra": extra}
+        monkeypatch.setenv("AIRFLOW_CONN_SMTP_DEFAULT", json.dumps(connection))
+        Notifier(what="It broke.")(context)
+    [raw] = messages
+    mail = email.message_from_string(raw)
+    assert (mail["From"], mail["To"]) == ("shop@example.com", "ada@example.com, bob@example.com")
+    assert mail["Subject"].startswith("recsys_monitor: ")
+    [part] = [part for part in mail.walk() if part.get_content_type() == "text/html"]
+    text = part.get_payload(decode=True).decode()
+    assert text == "<pre>It broke.\nage &lt; 2 &amp; more\nRun r1 of recsys_monitor in Airflow.</pre>"
+
+
+def test_a_publication_that_is_late_is_told(
+    shop: Path, dags: dict[str, Any], received: list[dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the scheduler does it, step by step: a deadline is laid with the run, missed, and its callback called."""
+    import structlog
+    from airflow.models.callback import ExecutorCallback
+    from airflow.models.deadline import Deadline
+    from airflow.models.serialized_dag import SerializedDagModel
+    from airflow.sdk.execution_time.callback_supervisor import execute_callback
+    from airflow.utils.session import create_session
+    from airflow.utils.state import DagRunState
+    from airflow.utils.types import DagRunTriggeredByType, DagRunType
+
+    monkeypatch.setenv("RECSYS_MONITORING__NOTIFY", '["webhook"]')
+    run_dag(dags["recsys_monitor"])  # It makes all DAGs of the folder known to the database.
+    with create_session() as session:
+        known = SerializedDagModel.get_dag("recsys_publish", session=session)
+        now = datetime.now(UTC)
+        told = {"run_type": DagRunType.MANUAL, "triggered_by": DagRunTriggeredByType.REST_API, "run_after": now}
+        run = known.create_dagrun(run_id="late", state=DagRunState.QUEUED, session=session, **told)
+        session.flush()
+        [deadline] = session.scalars(select(Deadline).where(Deadline.dagrun_id == run.id))
+        assert deadline.deadline_time - run.queued_at == timedelta(hours=3)
+        assert isinstance(deadline.callback, ExecutorCallback)  # The triggerer could not import it.
+        deadline.handle_miss(session)
+        callback = dict(deadline.callback.data)
+    folder = assets_root() / "dags"
+    log = structlog.get_logger()
+    done = execute_callback(callback["path"], callback["kwargs"], Path("recsys_publish.py"), folder, log)
+    assert done == (True, None)
+    [message] = received
+    assert message["subject"] == "recsys_publish is late"
+    assert "isn't done 3 hours after it began" in message["text"]
+    assert "the run late of recsys_publish" in message["text"]
 
 
 def as_scheduled(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,10 +3,20 @@
 import json
 from datetime import timedelta
 
+import pyarrow as pa
 import pytest
 
 from recsys.errors import WarehouseError
-from recsys.monitoring import Measurement, batch_of, latest_figures, measured, newest_batch, record, write_latest
+from recsys.monitoring import (
+    Measurement,
+    Stamped,
+    batch_of,
+    latest_figures,
+    measured,
+    newest_batch,
+    record,
+    write_latest,
+)
 from recsys.settings import Settings
 from recsys.warehouse import Warehouse, migrate
 from tests.support.publications import NOW
@@ -47,6 +57,16 @@ def test_the_same_look_is_recorded_once_whatever_a_second_attempt_finds(warehous
     assert len(batch_of(warehouse, run_id="r2", measured_at=NOW)) == 1
 
 
+def test_an_attempt_that_overlaps_another_adds_nothing_twice(warehouse: Warehouse) -> None:
+    migrate(warehouse)
+    record(warehouse, FOUND, run_id="r1", measured_at=NOW)
+    # What both would write if neither saw the other's rows.
+    rows = pa.Table.from_pylist([Stamped(NOW, "r1", one).as_row() for one in FOUND])
+    with pytest.raises(WarehouseError), warehouse.transaction() as connection:
+        warehouse.append(connection, "recsys.measurements", rows)
+    assert len(measured(warehouse)) == 3
+
+
 def test_a_figure_without_a_status_keeps_the_whole_batch_out(warehouse: Warehouse) -> None:
     migrate(warehouse)
     broken = Measurement(name="x", value=1.0, message="Broken.", status="bad")  # type: ignore[arg-type]
@@ -85,6 +105,8 @@ def test_the_file_tells_the_newest_and_what_is_wrong(settings: Settings, warehou
     write_latest(settings, kept[:1], run_id="r2", measured_at=NOW)
     assert latest_figures(settings)["status"] == "ok"
     assert [one.name for one in path.parent.iterdir()] == [path.name]
+    write_latest(settings, kept, run_id="slow", measured_at=NOW - timedelta(hours=1))
+    assert latest_figures(settings)["run_id"] == "r2"
 
 
 def test_limits_that_contradict_each_other_are_refused(tmp_path_factory: pytest.TempPathFactory) -> None:
