@@ -1,10 +1,11 @@
-"""Drift: whether customers, and the scores they get, still look as they did.
+"""Drift: whether customers, what they buy, and the scores they get still look as they did.
 
 Features are computed by the same SQL at the champion's training and now, both from the newest snapshot, for a sample of
 customers: so nothing has to be kept from a training, and an upgrade of the feature SQL is no drift.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,7 +21,7 @@ from recsys.compute import engine
 from recsys.cuts import lay_cut
 from recsys.features import compute_tables
 from recsys.features.tables import meanings_of
-from recsys.monitoring.psi import psi
+from recsys.monitoring.psi import psi, psi_of_counts
 from recsys.monitoring.records import BREACH, FEATURE_DRIFT, OK, SCORE_DRIFT, WARN, Measurement, Status, at_most
 from recsys.publication import PublicationRecord
 from recsys.settings import Settings
@@ -28,7 +29,15 @@ from recsys.snapshot import Snapshot
 from recsys.warehouse import Warehouse
 
 TABLE = "user"
-Values = Mapping[str, NDArray[Any]]
+MIX = "category_mix"
+
+
+@dataclass(frozen=True)
+class _Looks:
+    """How sampled customers look at a moment: (n,) values of each feature, and purchase lines by department."""
+
+    features: Mapping[str, NDArray[Any]]
+    lines: Mapping[str, int]
 
 
 def last_bucket(settings: Settings, customers: int) -> int:
@@ -53,14 +62,17 @@ def feature_drift(
     with engine(settings) as connection, TemporaryDirectory(prefix="drift-") as work:
         snapshot.attach(connection)
         customers = _sample(connection, last_bucket(settings, snapshot.user_count))
-        now = _features_at(connection, snapshot.as_of, customers, Path(work))
-        then = {as_of: _features_at(connection, as_of, customers, Path(work)) for as_of in moments}
-    return [
-        _feature(settings, placement, version, as_of, name, then[as_of][name], now[name])
-        for placement, (version, as_of) in trained.items()
-        if as_of in then
-        for name in now
-    ]
+        now = _looks_at(settings, connection, snapshot.as_of, customers, Path(work))
+        then = {as_of: _looks_at(settings, connection, as_of, customers, Path(work)) for as_of in moments}
+    found = []
+    for placement, (version, as_of) in trained.items():
+        if as_of in then:
+            at = _Trained(placement, version, as_of)
+            found += [
+                _feature(settings, at, name, then[as_of].features[name], now.features[name]) for name in now.features
+            ]
+            found.append(_mix(settings, at, then[as_of].lines, now.lines))
+    return found
 
 
 def _sample(connection: duckdb.DuckDBPyConnection, last: int) -> NDArray[np.int32]:
@@ -69,43 +81,65 @@ def _sample(connection: duckdb.DuckDBPyConnection, last: int) -> NDArray[np.int3
     return np.asarray(found, np.int32)
 
 
-def _features_at(
-    connection: duckdb.DuckDBPyConnection, moment: datetime, customers: NDArray[np.int32], work: Path
-) -> Values:
+def _looks_at(
+    settings: Settings,
+    connection: duckdb.DuckDBPyConnection,
+    moment: datetime,
+    customers: NDArray[np.int32],
+    work: Path,
+) -> _Looks:
     lay_cut(connection, moment, customers)
     compute_tables(connection, work, (TABLE,))
     names = list(meanings_of(read_sql("features", f"{TABLE}.sql")))
     chosen = ", ".join(f"cast({name} as double) as {name}" for name in names)
     found = connection.execute(f"select {chosen} from read_parquet($path)", {"path": str(work / f"{TABLE}.parquet")})
-    return {name: np.ma.filled(values, np.nan) for name, values in found.fetchnumpy().items()}
+    features = {name: np.ma.filled(values, np.nan) for name, values in found.fetchnumpy().items()}
+    days = {"days": settings.monitoring.active_days}
+    return _Looks(features, dict(connection.execute(read_sql("monitoring", "category_mix.sql"), days).fetchall()))
 
 
-def _feature(
-    settings: Settings,
-    placement: str,
-    version: str,
-    as_of: datetime,
-    name: str,
-    then: NDArray[Any],
-    now: NDArray[Any],
-) -> Measurement:
-    limits = settings.monitoring
-    told = f"{name} now against the training of version {version} as of {as_of:%Y-%m-%d}"
-    details = {c.MODEL_VERSION: version, "as_of": as_of.isoformat(), "then": len(then), "now": len(now)}
+@dataclass(frozen=True)
+class _Trained:
+    """Which version serves a placement, and the moment that it was trained as of."""
+
+    placement: str
+    version: str
+    as_of: datetime
+
+    def told(self, what: str) -> str:
+        return f"{what} now against the training of version {self.version} as of {self.as_of:%Y-%m-%d}"
+
+    def measured(
+        self, settings: Settings, name: str, value: float | None, why_not: str, details: Mapping[str, Any]
+    ) -> Measurement:
+        do = "Retrain (recsys run, or the DAG of training)."
+        status, message = _judged(settings, self.told(name), value, why_not, do)
+        return Measurement(
+            name=FEATURE_DRIFT,
+            placement=self.placement,
+            part=name,
+            value=value,
+            limit=None if why_not else settings.monitoring.psi_breach,
+            status=status,
+            message=message,
+            details={c.MODEL_VERSION: self.version, c.AS_OF: self.as_of.isoformat(), **details},
+        )
+
+
+def _feature(settings: Settings, at: _Trained, name: str, then: NDArray[Any], now: NDArray[Any]) -> Measurement:
     value, why_not = _compared(settings, then, now)
-    if name in limits.growing_features:
+    if name in settings.monitoring.growing_features:
         why_not = "it grows with the history (RECSYS_MONITORING__GROWING_FEATURES)"
-    status, message = _judged(settings, told, value, why_not, "Retrain (recsys run, or the DAG of training).")
-    return Measurement(
-        name=FEATURE_DRIFT,
-        placement=placement,
-        part=name,
-        value=value,
-        limit=None if why_not else limits.psi_breach,
-        status=status,
-        message=message,
-        details=details | _quartiles(then, now),
-    )
+    return at.measured(settings, name, value, why_not, {"then": len(then), "now": len(now), **_quartiles(then, now)})
+
+
+def _mix(settings: Settings, at: _Trained, then: Mapping[str, int], now: Mapping[str, int]) -> Measurement:
+    """Compare what departments sampled customers bought from."""
+    departments = sorted({*then, *now})
+    counts = [np.array([lines.get(name, 0) for name in departments], np.int64) for lines in (then, now)]
+    fewest = int(min(one.sum() for one in counts))
+    value = psi_of_counts(counts[0], counts[1]) if fewest else None
+    return at.measured(settings, MIX, value, _too_few(settings, fewest), {"then": dict(then), "now": dict(now)})
 
 
 def score_drift(
@@ -149,10 +183,12 @@ def _scores(warehouse: Warehouse, publication_id: str, last: int) -> NDArray[np.
 def _compared(settings: Settings, then: NDArray[Any], now: NDArray[Any]) -> tuple[float | None, str]:
     """Return the index, and why it is not judged (empty: it is)."""
     fewest = min(len(then), len(now))
-    value = psi(then, now) if fewest else None
+    return psi(then, now) if fewest else None, _too_few(settings, fewest)
+
+
+def _too_few(settings: Settings, fewest: int) -> str:
     least = settings.monitoring.min_sample
-    few = f"only {fewest} values, fewer than {least} (RECSYS_MONITORING__MIN_SAMPLE)" if fewest < least else ""
-    return value, few
+    return f"only {fewest} values, fewer than {least} (RECSYS_MONITORING__MIN_SAMPLE)" if fewest < least else ""
 
 
 def _judged(settings: Settings, told: str, value: float | None, why_not: str, do: str) -> tuple[Status, str]:

@@ -44,7 +44,9 @@ def record(
     Returns:
         What the warehouse holds of that run and moment now.
     """
-    stamped = [Stamped(measured_at, run_id, one) for one in measurements]
+    # In the order in which the warehouse gives them back.
+    ordered = sorted(measurements, key=lambda one: (one.name, one.placement or "", one.part or ""))
+    stamped = [Stamped(measured_at, run_id, one) for one in ordered]
     with warehouse.transaction() as connection:
         kept = batch_of(warehouse, run_id=run_id, measured_at=measured_at, connection=connection)
         if kept:

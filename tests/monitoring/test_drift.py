@@ -56,11 +56,32 @@ def test_larger_baskets_since_the_training_are_a_breach_and_name_the_feature(tmp
     assert found[FEATURE_DRIFT, "user_basket_interval"].placement == PLACEMENT
 
 
+def test_what_customers_buy_moves_to_another_department(tmp_path: Path) -> None:
+    settings = make_settings(tmp_path, monitoring=JUDGED)
+    items = [Version("bread", category="Food > Bakery"), Version("soap", category="Home > Bath")]
+    bought = {BEFORE: ("bread", "bread", "bread", "soap"), AFTER: ("bread", "soap", "soap", "soap")}
+    events = [
+        Event(f"c{customer:02d}", item, end - timedelta(days=1, minutes=customer), basket=f"{end} {customer} {number}")
+        for end, baskets in bought.items()
+        for number, item in enumerate(baskets)
+        for customer in range(CUSTOMERS)
+    ]
+    write_shop(settings, users=[f"c{n:02d}" for n in range(CUSTOMERS)], items=items, events=events)
+    moment = BEFORE - timedelta(days=1) + timedelta(seconds=1)
+    found = figures(drift.feature_drift(settings, snapshot_of(settings), {PLACEMENT: ("3", moment)}))
+    mix = found[FEATURE_DRIFT, drift.MIX]
+    # Of 240 lines each, 180 and 60 were for food; half a line is added to each department.
+    much, little = 180.5 / 241, 60.5 / 241
+    assert mix.value == pytest.approx(2 * (much - little) * log(much / little))
+    assert (mix.details["then"], mix.details["now"]) == ({"Food": 180, "Home": 60}, {"Food": 60, "Home": 180})
+    assert mix.status == "breach"
+
+
 def test_a_steady_shop_has_not_drifted_and_what_grows_by_itself_is_not_judged(tmp_path: Path) -> None:
     settings = shop(tmp_path, {BEFORE: 2, AFTER: 2})
     found = figures(drift.feature_drift(settings, snapshot_of(settings), {PLACEMENT: ("3", TRAINED)}))
     assert {one.status for one in found.values()} == {"ok"}
-    for feature in ("user_basket_size", "user_lines_28d", "user_value_per_line"):
+    for feature in ("user_basket_size", "user_lines_28d", "user_value_per_line", drift.MIX):
         assert found[FEATURE_DRIFT, feature].value == 0
     lines = found[FEATURE_DRIFT, "user_lines"]
     assert lines.value > 0.25
