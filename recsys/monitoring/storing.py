@@ -7,6 +7,7 @@ warehouse is closed to readers while a stage holds it.
 import json
 import os
 import uuid
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -44,9 +45,7 @@ def record(
     Returns:
         What the warehouse holds of that run and moment now.
     """
-    # In the order in which the warehouse gives them back.
-    ordered = sorted(measurements, key=lambda one: (one.name, one.placement or "", one.part or ""))
-    stamped = [Stamped(measured_at, run_id, one) for one in ordered]
+    stamped = _in_order(Stamped(measured_at, run_id, one) for one in measurements)
     with warehouse.transaction() as connection:
         kept = batch_of(warehouse, run_id=run_id, measured_at=measured_at, connection=connection)
         if kept:
@@ -62,7 +61,14 @@ def batch_of(
     """Return what one run measured at one moment; nothing if it didn't."""
     names = {"since": measured_at, "name": None}
     rows = warehouse.query(read_sql("monitoring", "measured.sql"), names, connection=connection)
-    return [Stamped.of_row(row) for row in rows if (row["measured_at"], row["run_id"]) == (measured_at, run_id)]
+    own = (row for row in rows if (row["measured_at"], row["run_id"]) == (measured_at, run_id))
+    return _in_order(Stamped.of_row(row) for row in own)
+
+
+def _in_order(batch: Iterable[Stamped]) -> list[Stamped]:
+    """Sort a batch the same way everywhere: the engines order text by rules of their own."""
+    named = ((one.measurement.name, one.measurement.placement or "", one.measurement.part or "", one) for one in batch)
+    return [one for *_, one in sorted(named, key=lambda row: row[:3])]
 
 
 def measured(warehouse: Warehouse, *, since: datetime = EPOCH, name: str | None = None) -> list[Stamped]:
