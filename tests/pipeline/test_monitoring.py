@@ -64,7 +64,7 @@ def test_mlflow_away_loses_nothing_and_the_next_look_makes_up_for_it(settings: S
     done = pipeline.monitor(away(settings), now=NOW, run_id="r1")
     assert done["mlflow"] is None
     assert "127.0.0.1:9" in done["mlflow_error"]
-    assert [one["label"] for one in done["warnings"]] == [f"{name} model_age_days" for name in PLACEMENTS]
+    assert [one["label"] for one in done["warnings"]] == [f"{name} model_age_days" for name in sorted(PLACEMENTS)]
     assert done["breaches"] == []
     with open_warehouse(settings, purpose="test") as warehouse:
         assert len(measured(warehouse)) == done["measurements"]
