@@ -16,6 +16,7 @@ from recsys.cli.stages import StageMeter, describe, peak_mib, reset_peak
 from recsys.publication import publish, start_canary
 from recsys.settings import Settings
 from recsys.warehouse import open_warehouse
+from tests.support.monitored import trained
 from tests.support.publications import ITEMS, NOW, approve, made_lists, write_publication
 from tests.support.warehouse import make_settings, user_id, write_small_shop
 
@@ -36,6 +37,7 @@ COMMANDS = {
     "demo",
     "migrate",
     "rules",
+    "monitor",
 }
 
 
@@ -207,6 +209,40 @@ def test_rules_are_loaded_and_listed_with_what_holds(settings: Settings, tmp_pat
     assert refused.exit_code == 1
     assert "line 2, brand: the shop has no brand 'Brand 99'." in refused.stderr
     assert "goes_with" in run("rules", "list").output
+
+
+def test_status_says_whether_a_training_is_needed(settings: Settings) -> None:
+    away = run("status")
+    assert away.exit_code == 0
+    assert "Whether a training is needed can't be told: MLflow at http://127.0.0.1:9" in away.output
+    with open_warehouse(settings, purpose="test") as warehouse:
+        trained(warehouse, datetime(2024, 12, 31), version="2")
+    known = run("status").output
+    assert "A training is needed:\n  discover: there is no champion yet." in known
+
+
+def test_monitor_shows_what_it_measured_and_ends_with_1_for_a_breach(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("SAMPLE", "100"), ("MIN_COVERAGE", "0.1"), ("MAX_FALLBACK", "1.0")):
+        monkeypatch.setenv(f"RECSYS_MONITORING__{name}", value)
+    quiet = run("monitor", "--all")
+    assert quiet.exit_code == 0, quiet.output
+    for part in ("data_age_hours", "coverage_share", "30 of 6", "0 breaches", "MLflow at http://127.0.0.1:9"):
+        assert part in quiet.output
+    monkeypatch.setenv("RECSYS_MONITORING__MIN_COVERAGE", "0.9")
+    low = run("monitor")
+    assert low.exit_code == 1
+    assert "1 breaches" in low.output
+    assert low.output.index("breach") < low.output.index("ok")
+    assert "data_age_hours" not in low.output  # it has no limit
+
+
+def test_monitor_without_a_shop_says_what_to_load(home: Path) -> None:
+    result = run("monitor")
+    assert result.exit_code == 1
+    assert "Load a shop first" in result.stderr
+    assert not home.exists()
 
 
 def test_publications_status_and_rollback(settings: Settings) -> None:

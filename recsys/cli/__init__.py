@@ -4,7 +4,7 @@ Each command reads the clock once, opens the warehouse for as short as it can, a
 when it runs, so that help and completion are quick.
 """
 
-from recsys.cli import canary, chain, decisions, doctor, evaluation, lists, rules, shop, tuning, withholding
+from recsys.cli import canary, chain, decisions, doctor, evaluation, lists, monitoring, rules, shop, tuning, withholding
 from recsys.cli.app import app
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "doctor",
     "evaluation",
     "lists",
+    "monitoring",
     "rules",
     "shop",
     "tuning",

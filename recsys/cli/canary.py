@@ -238,9 +238,9 @@ def _move(move: "Move", placement: str | None, why: str, by: str | None, **chang
         **changes,
     )
     console = make_console()
-    for line in (_line(done), *moved_lines(done["moved_by_person"]), done["mlflow_later"]):
-        if line:
-            console.print(line, markup=False)
+    later = [f"MLflow follows at the next run: {done['mlflow_later']}"] if done["mlflow_later"] else []
+    for line in (_line(done), *moved_lines(done["moved_by_person"]), *later):
+        console.print(line, markup=False)
 
 
 def _only_running(settings: "Settings") -> str:

@@ -134,14 +134,16 @@ def rollback(
 def status() -> None:
     """Show what is live, who approved it, and what waits.
 
-    It also says what a rollback would return to.
+    It also says what a rollback would return to, and whether a training is needed.
 
     \b
     Examples:
       recsys status
     """
     from recsys import ledger
+    from recsys.cli.monitoring import training_lines
     from recsys.cli.tables import decision_table, status_table
+    from recsys.moments import clock
     from recsys.publication import list_canaries, list_publications
 
     settings = read_settings()
@@ -157,7 +159,7 @@ def status() -> None:
     console.print(status_table(list(settings.placements), champions, records))
     if decisions:
         console.print(decision_table(decisions[-5:]))
-    for line in [*_canary_lines(canaries), *_alias_lines(aliases)]:
+    for line in [*_canary_lines(canaries), *_alias_lines(aliases), *training_lines(settings, clock())]:
         console.print(line, markup=False)
 
 

@@ -11,6 +11,7 @@ from recsys import columns as c
 from recsys.knowledge.files import LEFT, RIGHT
 from recsys.knowledge.loading import holds
 from recsys.ledger import Champion, Decision
+from recsys.monitoring import RANKED
 from recsys.publication import Canary, CustomerList, PublicationRecord, Suppression
 from recsys.publication.returning import rollback_target
 
@@ -162,6 +163,16 @@ def suppression_table(rules: list[Suppression], now: datetime) -> Table:
             rule.reason,
             f"{rule.ended_by}: {rule.end_reason}" if rule.ended_by else None,
         )
+    return table
+
+
+def measurement_table(latest: Mapping[str, Any]) -> Table:
+    """Return what monitoring measured, what is worst first."""
+    table = Table("status", "placement", "figure", "of", "value", "limit", "what it says")
+    rows = sorted(latest["measurements"], key=lambda row: -RANKED.index(row["status"]))
+    for row in rows:
+        figures = ("" if row[name] is None else f"{row[name]:,.4g}" for name in ("value", "limit"))
+        _add(table, row["status"], row["placement"], row["name"], row["part"], *figures, row["message"])
     return table
 
 

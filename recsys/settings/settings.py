@@ -20,6 +20,7 @@ from pydantic_settings import (
 from recsys.columns import PURCHASE
 from recsys.errors import SettingsError
 from recsys.settings.candidates import CandidateSettings, Generator, Generators
+from recsys.settings.monitoring import MonitoringSettings, RetrainingSettings
 from recsys.settings.section import Name, Section
 from recsys.settings.shaping import ShapingSettings
 
@@ -260,6 +261,8 @@ class Settings(BaseSettings):
     review: ReviewSettings = ReviewSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     publication: PublicationSettings = PublicationSettings()
+    monitoring: MonitoringSettings = MonitoringSettings()
+    retraining: RetrainingSettings = RetrainingSettings()
 
     @field_validator("home", mode="before")
     @classmethod
