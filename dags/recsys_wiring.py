@@ -43,6 +43,7 @@ ROLLBACK = f"{NAMESPACE}_rollback"
 DEADLINE = timedelta(hours=_SETTINGS.review.deadline_hours)
 SUPPRESS = f"{NAMESPACE}_suppress"
 MONITOR = f"{NAMESPACE}_monitor"
+BACKFILL = f"{NAMESPACE}_backfill"
 POOL = f"{NAMESPACE}_warehouse"  # one slot: an embedded warehouse has one writer
 CONNECTION = "recsys_warehouse"
 
@@ -157,11 +158,16 @@ def task_settings() -> Settings:
 
 def as_of_of(context: Mapping[str, Any]) -> str:
     """Return a run's ``as_of``: the form's; in a backfill that leaves it at latest, the logical date."""
-    chosen = str(context["params"]["as_of"])
+    chosen = str(context["params"].get("as_of", "latest"))
     run = context["dag_run"]
-    if chosen == "latest" and run.run_type == "backfill" and run.logical_date is not None:
+    if chosen == "latest" and is_backfill(context) and run.logical_date is not None:
         return _naive_utc(run.logical_date).isoformat()
     return chosen
+
+
+def is_backfill(context: Mapping[str, Any]) -> bool:
+    """Return whether a run belongs to a backfill of Airflow's."""
+    return bool(context["dag_run"].run_type == "backfill")
 
 
 def clock_of(context: Mapping[str, Any]) -> datetime:

@@ -5,6 +5,7 @@ for the same inputs gives the same output; ``reused`` says that nothing had to b
 """
 
 from recsys.monitoring.retraining import retraining_needed
+from recsys.pipeline.backfilling import archive_lists, fetch_past_models, find_past_champions, fit_past_models
 from recsys.pipeline.chain import evaluate_only, run_chain
 from recsys.pipeline.comparing import find_champions
 from recsys.pipeline.deciding import apply_gate, promote, register_models
@@ -40,6 +41,7 @@ __all__ = [
     "Watcher",
     "answer_review",
     "apply_gate",
+    "archive_lists",
     "build_features",
     "build_ranking_set",
     "check_measured",
@@ -47,8 +49,11 @@ __all__ = [
     "evaluate_cuts",
     "evaluate_models",
     "evaluate_only",
+    "fetch_past_models",
     "find_champions",
+    "find_past_champions",
     "fit_canaries",
+    "fit_past_models",
     "fit_state",
     "fit_version",
     "generate_candidates",

@@ -1,7 +1,6 @@
 """The stages that decide: registration in MLflow, the gate, promotion."""
 
 import json
-import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,19 +10,15 @@ from typing import Any, Literal
 
 from recsys import columns as c
 from recsys import ledger, registry
-from recsys.artifacts import facts_of, local_path
-from recsys.cuts import plan_cuts
-from recsys.evaluation.champion import TWIN, save_twin
+from recsys.artifacts import local_path
 from recsys.evaluation.evidence import evidence
 from recsys.evaluation.gate import AUTO, PASSED, judge
 from recsys.evaluation.plots import plot_bytes
 from recsys.evaluation.report import REPORT
 from recsys.pipeline.aliases import reconcile_aliases
+from recsys.pipeline.bundling import lay_out_bundle
 from recsys.pipeline.evaluating import papers
 from recsys.pipeline.reviewing import decided_about
-from recsys.ranking.ranker import MODEL_FILE
-from recsys.scoring import FittedState, Recipe
-from recsys.scoring import fit_state as fit
 from recsys.settings import Settings
 from recsys.snapshot import Snapshot
 from recsys.warehouse import Warehouse, migrate, open_warehouse
@@ -41,7 +36,7 @@ def register_models(settings: Settings, *, snapshot: str, rankers: str, evaluati
     report, versions = logged.artifact_link(REPORT), []
     for placement in found["placements"]:
         with tempfile.TemporaryDirectory() as name:
-            bundle = _bundle(settings, source, rankers, placement, Path(name))
+            bundle = lay_out_bundle(settings, source, rankers, placement, Path(name) / "bundle")
             version = registry.register_version(
                 settings,
                 registry.Registration(
@@ -84,22 +79,6 @@ def _record(
         },
         files={"": papers(local_path(evaluation)), "plots": tuple(sorted(plots.glob("*.png")))},
     )
-
-
-def _bundle(settings: Settings, source: Snapshot, rankers: str, placement: str, work: Path) -> Path:
-    """Lay out a model's plain files: recipe, ranker with its twin, and the item side of the state at training."""
-    recipe = Recipe.of(settings, placement, facts_of(rankers)["weights"].get(placement))
-    state = FittedState(fit(recipe.apply(settings), source, recipe.state_key).path)
-    bundle = work / "bundle"
-    bundle.mkdir()
-    recipe.save(bundle)
-    shutil.copy2(local_path(rankers) / placement / "release" / MODEL_FILE, bundle / MODEL_FILE)
-    plan = plan_cuts(settings, source.as_of, source.first_event)
-    twin = local_path(rankers) / placement / TWIN / MODEL_FILE
-    learner = settings.ranker_of(placement).model_dump(mode="json")
-    save_twin(bundle, twin, as_of=plan.as_of, learned_until=plan.holdout, learner=learner)
-    state.copy_item_side(bundle / "state")
-    return bundle
 
 
 def apply_gate(settings: Settings, *, evaluation: str, versions: list[dict[str, Any]]) -> Result:

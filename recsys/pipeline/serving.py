@@ -39,18 +39,32 @@ def fit_state(settings: Settings, *, snapshot: str, placements: list[str]) -> Re
 
 def fit_versions(settings: Settings, source: Snapshot, versions: Mapping[str, ledger.Version]) -> Result:
     """Fit the recipes of versions, one a placement, to a snapshot, and plan the shards."""
+    models = {name: Model(*version, registry.download_bundle(settings, *version)) for name, version in versions.items()}
+    return fit_models(settings, source, models)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model whose plain files are on this machine."""
+
+    name: str
+    version: str
+    bundle: Path
+
+
+def fit_models(settings: Settings, source: Snapshot, models: Mapping[str, Model]) -> Result:
+    """Fit the recipes of models, one a placement, to a snapshot, and plan the shards."""
     plan: dict[str, Any] = {"snapshot": source.uri, "placements": {}}
     reused = True
-    for placement, (model_name, model_version) in versions.items():
-        bundle = registry.download_bundle(settings, model_name, model_version)
-        recipe = Recipe.load(bundle)
+    for placement, model in models.items():
+        recipe = Recipe.load(model.bundle)
         state = scoring.fit_state(recipe.apply(settings), source, recipe.state_key)
         reused = reused and state.reused
         plan["placements"][placement] = {
-            "bundle": bundle.as_uri(),
+            "bundle": model.bundle.as_uri(),
             "state": state.uri,
-            c.MODEL_NAME: model_name,
-            c.MODEL_VERSION: model_version,
+            c.MODEL_NAME: model.name,
+            c.MODEL_VERSION: model.version,
         }
 
     def build(folder: Path) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from recsys.registry.aliases import (
     restore_alias,
     set_alias,
 )
+from recsys.registry.bundles import tree_hash
 from recsys.registry.connection import connected, redact
 from recsys.registry.models import (
     DECISION,
@@ -72,5 +73,6 @@ __all__ = [
     "restore_alias",
     "set_alias",
     "trained_as_of",
+    "tree_hash",
     "tuning_run",
 ]

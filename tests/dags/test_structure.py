@@ -19,10 +19,11 @@ HOLDS_WAREHOUSE = {
     "state",
     "publication",
     "withholding",
+    "archive",
 }
 CHAIN = ("recsys_train", "recsys_publish")
 DECISIONS = ("recsys_approve", "recsys_decide", "recsys_reconcile", "recsys_rollback")
-OTHERS = ("recsys_suppress", "recsys_monitor")
+OTHERS = ("recsys_suppress", "recsys_monitor", "recsys_backfill")
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +93,7 @@ def test_training_and_publication_are_the_chain_in_order(dags: dict[str, Any]) -
     }
     assert order["recsys_publish"] == ["snapshot", "state", "scoring", "publication"]
     assert order["recsys_monitor"] == ["measurements", "check"]
+    assert order["recsys_backfill"] == ["champions", "snapshot", "models", "recipes", "scoring", "archive"]
     assert order["recsys_train"][:2] == ["needed", "snapshot"]
     assert set(order["recsys_train"][2:4]) == {"features", "candidates"}
     last = ["ranking_set", "ranker", "champions", "evaluation", "registration", "gate", "promotion"]
