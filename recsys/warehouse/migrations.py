@@ -2,7 +2,7 @@
 
 ``sql/schema/NNNN_name.sql`` run in the order of their names, each in one transaction with the row that says
 that it ran. A file holds statements that end in a semicolon at the end of a line. A file that was applied
-is never edited again: what comes later is another file.
+is never edited again: what comes later is another file. ``NNNN_name.<dialect>.sql`` is for that engine alone.
 """
 
 import hashlib
@@ -41,7 +41,7 @@ def migrate(warehouse: Warehouse, *, folder: Path | None = None) -> list[str]:
         WarehouseError: if an applied file was changed since, or a statement fails; what came before stays.
     """
     applied = []
-    for name, statements in _files(folder):
+    for name, statements in _files(folder, warehouse.dialect):
         with warehouse.transaction() as connection:
             if warehouse.dialect == POSTGRESQL:
                 connection.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
@@ -64,7 +64,7 @@ def pending_migrations(warehouse: Warehouse) -> list[str]:
     )
     rows = warehouse.query("select name from recsys.schema_migrations") if known else []
     applied = {row["name"] for row in rows}
-    return [name for name, _ in _files(None) if name not in applied]
+    return [name for name, _ in _files(None, warehouse.dialect) if name not in applied]
 
 
 def split_statements(script: str) -> list[str]:
@@ -78,9 +78,10 @@ def _has_code(part: str) -> bool:
     return any(line and not line.startswith("--") for line in lines)
 
 
-def _files(folder: Path | None) -> Iterator[tuple[str, str]]:
+def _files(folder: Path | None, dialect: str) -> Iterator[tuple[str, str]]:
     for path in sorted((folder or sql_path("schema")).glob("*.sql")):
-        yield path.name, path.read_text(encoding="utf-8")
+        if path.suffixes[-2:-1] in ([], [f".{dialect}"]):
+            yield path.name, path.read_text(encoding="utf-8")
 
 
 def _is_applied(connection: Connection, name: str, script: str) -> bool:

@@ -50,6 +50,15 @@ def test_files_run_in_the_order_of_their_names(warehouse: Warehouse, tmp_path: P
     assert warehouse.query("select sum(n) as s from play.a")[0]["s"] == 5
 
 
+def test_a_file_for_one_engine_is_left_out_in_the_other(warehouse: Warehouse, tmp_path: Path) -> None:
+    write(tmp_path, "0001_both.sql", "create schema play;\n")
+    for dialect in ("duckdb", "postgresql"):
+        write(tmp_path, f"0002_one.{dialect}.sql", f"create table play.{dialect} (n integer);\n")
+    assert migrate(warehouse, folder=tmp_path) == ["0001_both.sql", f"0002_one.{warehouse.dialect}.sql"]
+    assert migrate(warehouse, folder=tmp_path) == []
+    assert {name for name in tables(warehouse) if name.startswith("play.")} == {f"play.{warehouse.dialect}"}
+
+
 def test_a_changed_file_is_refused(warehouse: Warehouse, tmp_path: Path) -> None:
     write(tmp_path, "0001_first.sql", "create schema play;\n")
     migrate(warehouse, folder=tmp_path)
