@@ -1,7 +1,8 @@
 """Publishes today's recommendation lists of the champions back to the warehouse.
 
 **Purpose.** Takes a fresh snapshot, fits the champion's recipe to it, scores all customers shard by
-shard, and publishes each placement's lists: staged, audited, then live in one transaction.
+shard, and publishes each placement's lists: staged, audited, then live in one transaction. Versions on trial get
+newer lists as well, for the same share of the customers.
 
 **Inputs.** The warehouse's `shop` schema and the champions named by `recsys.decisions`. It runs daily,
 whenever the champion changes, and by hand with *as of* and *placements*.
@@ -83,10 +84,26 @@ def publication(state: str, placements: list[str], lists: list[dict[str, Any]], 
     return result
 
 
+@task(pool=POOL, trigger_rule="none_failed", execution_timeout=timedelta(hours=2))
+def canaries(snapshot: str) -> list[dict[str, Any]]:
+    """Make newer lists of the versions on trial; skipped where there is none."""
+    from recsys import pipeline
+    from recsys.moments import clock
+
+    context = get_current_context()
+    placements = context["params"]["placements"]
+    shown = pipeline.renew_canaries(
+        task_settings(), snapshot=snapshot, placements=placements, run_id=context["run_id"], clock=clock
+    )
+    if not shown:
+        raise AirflowSkipException(f"No canary runs on {', '.join(placements)}.")
+    return shown
+
+
 @dag(
     dag_id=PUBLISH,
     dag_display_name="Publish recommendations",
-    description="Snapshot, state, scoring by shard, publication.",
+    description="Snapshot, state, scoring by shard, publication, canaries.",
     doc_md=__doc__,
     schedule=AssetOrTimeSchedule(timetable=at("0 5 * * *"), assets=[CHAMPION]),
     catchup=False,
@@ -99,11 +116,16 @@ def publication(state: str, placements: list[str], lists: list[dict[str, Any]], 
 )
 def publish() -> None:
     """Wire the stages from the snapshot to the live lists."""
-    shards = state(snapshot()["snapshot"])
+    taken = snapshot()["snapshot"]
+    shards = state(taken)
     scored = explained(scoring).partial(state=shards["state"]).expand(shard=shards)
-    explained(publication).partial(state=shards["state"], placements=shards["placements"], lists=scored).expand(
-        placement=PLACEMENTS
+    published = (
+        explained(publication)
+        .partial(state=shards["state"], placements=shards["placements"], lists=scored)
+        .expand(placement=PLACEMENTS)
     )
+    # Last, so that a version on trial never delays what everybody sees.
+    published >> canaries(taken)
 
 
 publish()

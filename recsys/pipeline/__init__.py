@@ -30,6 +30,7 @@ from recsys.pipeline.trying import (
     move_canary,
     refresh_canaries,
     refresh_canary,
+    renew_canaries,
     start_canary,
     try_version,
 )
@@ -67,6 +68,7 @@ __all__ = [
     "refresh_canaries",
     "refresh_canary",
     "register_models",
+    "renew_canaries",
     "request_review",
     "retraining_needed",
     "roll_back",

@@ -1,5 +1,6 @@
 """The stages of a canary: a version's lists on a fresh snapshot, its start and moves, and how it did."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Literal
 
@@ -212,12 +213,33 @@ def refresh_canaries(
     """
     stage = Stages(settings, progress)
     snapshot = stage("snapshot", take_snapshot, as_of=as_of, now=now)["snapshot"]
-    fitted = stage("state", fit_canaries, snapshot=snapshot, placements=placements)
-    lists = _scored(stage, fitted)
     run_id = f"recsys canary refresh as of {as_of}"
-    made = {"state": fitted["state"], "lists": lists, "run_id": run_id, "now": now}
+    return _renewed(stage, snapshot, placements, run_id, lambda: now)
+
+
+def renew_canaries(
+    settings: Settings, *, snapshot: str, placements: list[str], run_id: str, clock: Callable[[], datetime]
+) -> list[Result]:
+    """Make lists of the versions on trial from a snapshot and show them; nothing where no canary runs.
+
+    Args:
+        settings: in force.
+        snapshot: URI of the snapshot.
+        placements: where.
+        run_id: the run that makes them.
+        clock: tells, in naive UTC, when they are shown.
+    """
+    return _renewed(Stages(settings, lambda *_: None), snapshot, placements, run_id, clock)
+
+
+def _renewed(
+    stage: Stages, snapshot: str, placements: list[str], run_id: str, clock: Callable[[], datetime]
+) -> list[Result]:
+    fitted = stage("state", fit_canaries, snapshot=snapshot, placements=placements)
+    made = {"state": fitted["state"], "lists": _scored(stage, fitted), "run_id": run_id}
     return [
-        stage(f"canary {placement}", refresh_canary, placement=placement, **made) for placement in fitted["placements"]
+        stage(f"canary {placement}", refresh_canary, placement=placement, now=clock(), **made)
+        for placement in fitted["placements"]
     ]
 
 

@@ -4,15 +4,18 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from recsys import pipeline, registry
 from recsys.assets import assets_root
-from recsys.publication import customer_list
-from recsys.settings import load_settings
+from recsys.moments import clock
+from recsys.publication import Canary, customer_list, find_publication, running_canary
+from recsys.settings import Settings, load_settings
 from recsys.warehouse import open_warehouse
 from tests.support.warehouse import write_small_shop
 
@@ -56,12 +59,20 @@ def run_dag(dag: Any, **conf: object) -> dict[tuple[str, int], str]:
     return {(ti.task_id, ti.map_index): str(ti.state) for ti in run.get_task_instances()}
 
 
+def on_trial(settings: Settings) -> Canary:
+    with open_warehouse(settings, purpose="test") as warehouse:
+        found = running_canary(warehouse, "for_you")
+    assert found is not None
+    return found
+
+
 def test_training_then_publication(shop: Path, dags: dict[str, Any]) -> None:
     trained = run_dag(dags["recsys_train"])
     # The policy lets the first champions go live, so nobody is asked.
     assert {task for (task, _), state in trained.items() if state != "success"} == {"approvals"}
     assert sum(task == "candidates" for task, _ in trained) == len(load_settings().candidates.generators)
     published = run_dag(dags["recsys_publish"])
+    assert published.pop(("canaries", -1)) == "skipped"  # nothing is on trial
     assert set(published.values()) == {"success"}
     assert len(trained) + len(published) <= 25
     settings = load_settings()
@@ -83,6 +94,33 @@ def test_only_the_placements_that_were_asked_for_are_published(dags: dict[str, A
     assert sorted(state for (task, _), state in states.items() if task == "publication") == ["skipped", "success"]
 
 
+def test_a_version_on_trial_gets_newer_lists_for_the_same_customers(dags: dict[str, Any]) -> None:
+    settings = load_settings()
+    with registry.connected(settings) as client:
+        first = client.get_model_version("recsys_for_you", "1")
+        client.create_model_version("recsys_for_you", source=first.source, run_id=first.run_id, tags=first.tags)
+    told: dict[str, Any] = {"share": 0.0, "decided_by": "ada", "reason": "look", "override": True}
+    pipeline.try_version(
+        settings, model="recsys_for_you", version="2", now=clock(), progress=lambda *_: None, as_of="2024-12-20", **told
+    )
+    before = on_trial(settings)
+    asked = {"placements": ["for_you"], "as_of": "latest"}
+    states = run_dag(dags["recsys_publish"], **asked)
+    assert states["canaries", -1] == "success"
+    after = on_trial(settings)
+    assert after.publication_id != before.publication_id
+    # Nothing else of it is another: its share, and the salt and the bound that decide who is in it.
+    assert replace(after, publication_id=before.publication_id, fence=before.fence) == before
+    with open_warehouse(settings, purpose="test") as warehouse:
+        older, newer = (find_publication(warehouse, one.publication_id) for one in (before, after))
+    assert older is not None and newer is not None
+    assert (older.status, newer.status) == ("superseded", "staged")  # a shadow is seen by nobody
+    assert older.as_of < newer.as_of
+    # Once more on the same data: the lists are shown already.
+    run_dag(dags["recsys_publish"], **asked)
+    assert on_trial(settings) == after
+
+
 def test_an_as_of_before_any_event_fails_at_once_and_leaves_nothing(shop: Path, dags: dict[str, Any]) -> None:
     before = sorted(path.name for path in (shop / "snapshots").iterdir())
     states = run_dag(dags["recsys_train"], as_of="1999-01-01")
@@ -90,3 +128,11 @@ def test_an_as_of_before_any_event_fails_at_once_and_leaves_nothing(shop: Path, 
     assert states.pop(("snapshot", -1)) == "failed"
     assert set(states.values()) <= {"upstream_failed", "None"}
     assert sorted(path.name for path in (shop / "snapshots").iterdir()) == before
+
+
+def test_a_run_that_is_no_backfill_makes_nothing_and_says_what_it_is_for(shop: Path, dags: dict[str, Any]) -> None:
+    before = sorted(path.name for path in (shop / "snapshots").iterdir())
+    states = run_dag(dags["recsys_backfill"])
+    assert set(states.values()) == {"skipped"}
+    assert sorted(path.name for path in (shop / "snapshots").iterdir()) == before
+    assert not (shop / "backfills").exists()
