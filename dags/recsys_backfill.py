@@ -3,7 +3,7 @@
 **Purpose.** To look back: what a day's customers would have seen, from data as of that day's 05:00 UTC, by the champion
 that the ledger had then. Where there was none, a model is trained from what was known then; it is not registered.
 Start it by Airflow's backfill (in the DAG's *Trigger* dialogue, or
-`airflow backfill create --dag-id recsys_backfill --from-date 2017-11-01 --to-date 2017-11-30 --reprocess-behavior
+`airflow backfill create --dag-id recsys_backfill --from-date 2017-11-01 --to-date 2017-12-01 --reprocess-behavior
 completed`). The daily run of the schedule, without which Airflow offers no backfill, does nothing and is skipped.
 
 **Inputs.** The warehouse's `shop` schema as of each day, `recsys.decisions`, and the champions' files in MLflow.

@@ -1,4 +1,4 @@
-"""The ways to decide, with a real Airflow and a real MLflow server on one small made shop, in one start.
+"""The ways to decide, and a backfill, with a real Airflow and a real MLflow server on one small made shop.
 
 The tests build on each other: version 1 went live by the policy, version 2 comes from a training in Airflow.
 """
@@ -7,6 +7,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from io import StringIO
 from typing import Any
 
@@ -15,12 +16,13 @@ from rich.console import Console
 
 from recsys import ledger, pipeline, registry
 from recsys.moments import clock
-from recsys.publication import live_publication
+from recsys.publication import list_publications, live_publication
 from recsys.settings import Settings, load_settings
 from recsys.stack import Stack
 from recsys.stack.airflow_api import DONE, Run
 from recsys.stack.up import make_ready
 from recsys.warehouse import open_warehouse
+from tests.support.backfills import KEPT, MOVED, registered, stored
 from tests.support.mlflow_server import free_port
 from tests.support.warehouse import write_small_shop
 
@@ -208,3 +210,43 @@ def test_a_form_decides_and_the_publication_follows(stack: Stack, served: Settin
         "publication that follows",
     )
     assert {run.run_type for run in begun} == {"asset_triggered"}
+
+
+def backfill(stack: Stack, first: str, last: str) -> list[Run]:
+    """Let Airflow make past days, and wait until it says that all are done."""
+    asked = {
+        "dag_id": "recsys_backfill",
+        "from_date": f"{first}T00:00:00Z",
+        "to_date": f"{last}T23:59:59Z",
+        "reprocess_behavior": "completed",
+        "dag_run_conf": {"placements": ["for_you"]},
+    }
+    made = stack.api._send("POST", "/backfills", json=asked).json()["id"]
+    until(stack, lambda: stack.api._send("GET", f"/backfills/{made}").json()["completed_at"], "end of the backfill")
+    return [run for run in stack.api.runs("recsys_backfill", limit=100) if run.run_type == "backfill"]
+
+
+def test_past_days_are_made_by_airflow_s_backfill_and_nobody_sees_them(stack: Stack, served: Settings) -> None:
+    """Nothing was approved in 2024, so each day's lists are those of a model that was trained as of then."""
+    before = (live(served), stored(served, *MOVED), registered(served))
+    published = {run.run_id for run in stack.api.runs("recsys_publish", limit=100)}
+    runs = backfill(stack, "2024-12-10", "2024-12-11")
+    assert [run.state for run in runs] == ["success", "success"]
+    with open_warehouse(served, purpose="test") as warehouse:
+        archived = {one.as_of: one for one in list_publications(warehouse) if one.kind == "archive"}
+    assert sorted(archived) == [datetime(2024, 12, 10, 5), datetime(2024, 12, 11, 5)]
+    assert {(one.status, one.placement, one.model_name) for one in archived.values()} == {
+        ("archived", "for_you", "recsys_for_you_backfill")
+    }
+    assert {one.run_id for one in archived.values()} == {run.run_id for run in runs}
+    assert all(one.user_count > 200 for one in archived.values())
+
+    kept = stored(served, *KEPT)
+    again = backfill(stack, "2024-12-10", "2024-12-11")
+    assert [run.run_id for run in again] == [run.run_id for run in runs]
+    for run in again:
+        states = {task.task_id: task.state for task in stack.api.task_states(run)}
+        assert (run.state, states["scoring"], states["archive"]) == ("success", "success", "skipped")
+    assert stored(served, *KEPT) == kept
+    assert (live(served), stored(served, *MOVED), registered(served)) == before
+    assert {run.run_id for run in stack.api.runs("recsys_publish", limit=100)} == published
