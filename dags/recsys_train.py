@@ -2,7 +2,7 @@
 
 **Purpose.** Takes a snapshot of the shop's events, builds features and candidates, trains a ranker,
 measures it beside every simpler model on a time window that it has not seen, and registers it in MLflow
-with the evidence. The gate then either promotes it or leaves it for a person to decide.
+with the evidence. The gate then either promotes it or leaves it for a person, whom `recsys_approve` asks.
 
 **Inputs.** The warehouse's `shop` schema, read once by the task *snapshot*; everything after reads that
 snapshot. *As of* and *placements* are asked by the trigger form.
@@ -18,11 +18,14 @@ message that names a setting, a column or an empty table fails at once, since an
 from datetime import timedelta
 from typing import Any
 
+from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
 from recsys_wiring import (
+    APPROVE,
     CHAMPION,
     DEFAULT_ARGS,
+    FIRST,
     GENERATORS,
     POOL,
     TRAIN,
@@ -126,6 +129,16 @@ def promotion(verdicts: list[dict[str, Any]]) -> dict[str, Any]:
     return result
 
 
+@task(trigger_rule="none_failed", **FIRST)
+def waiting(promoted: dict[str, Any], verdicts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """List the versions that the gate passed and a person has to decide about."""
+    asked = {(one["model"], one["version"]) for one in promoted["waiting"]}
+    return [
+        {"conf": {"model": model, "version": version}, "trigger_run_id": f"{model}-{version}"}
+        for model, version in sorted(asked & {(v["model"], v["version"]) for v in verdicts if v["gate"] == "passed"})
+    ]
+
+
 @dag(
     dag_id=TRAIN,
     dag_display_name="Train recommendations",
@@ -151,7 +164,16 @@ def train() -> None:
     trained >> serving
     measured = evaluation(taken["snapshot"], ranked["ranking_set"], trained["rankers"], serving["champions"])
     registered = registration(taken["snapshot"], trained["rankers"], measured["evaluation"])
-    promotion(gate(measured["evaluation"], registered["versions"])["verdicts"])
+    verdicts = gate(measured["evaluation"], registered["versions"])["verdicts"]
+    # A run of its own for each: a question that waits for days must not keep the next training from beginning.
+    TriggerDagRunOperator.partial(
+        task_id="approvals",
+        trigger_dag_id=APPROVE,
+        logical_date=None,
+        skip_when_already_exists=True,
+        doc_md="Ask a person about each version that waits, once.",
+        **FIRST,
+    ).expand_kwargs(waiting(promotion(verdicts), verdicts))
 
 
 train()

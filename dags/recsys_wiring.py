@@ -32,6 +32,11 @@ PLACEMENTS = list(_SETTINGS.placements)
 
 TRAIN = f"{NAMESPACE}_train"
 PUBLISH = f"{NAMESPACE}_publish"
+APPROVE = f"{NAMESPACE}_approve"
+DECIDE = f"{NAMESPACE}_decide"
+RECONCILE = f"{NAMESPACE}_reconcile"
+ROLLBACK = f"{NAMESPACE}_rollback"
+DEADLINE = timedelta(hours=_SETTINGS.review.deadline_hours)
 POOL = f"{NAMESPACE}_warehouse"  # one slot: an embedded warehouse has one writer
 CONNECTION = "recsys_warehouse"
 
@@ -46,7 +51,7 @@ LIVE_LISTS = Asset(name=f"{NAMESPACE}_live", uri=f"x-recsys://{NAMESPACE}/live",
 _PERSON_NEEDED = RetryRule(
     exception=[
         f"recsys.errors.{kind}"
-        for kind in ("SettingsError", "SourceError", "ContractError", "NotFoundError", "AuditError")
+        for kind in ("SettingsError", "SourceError", "ContractError", "NotFoundError", "AuditError", "RefusedError")
     ],
     action=RetryAction.FAIL,
     reason="another try can't help: a setting, the data or a decision has to change first",
@@ -61,6 +66,10 @@ DEFAULT_ARGS: dict[str, Any] = {
     "retry_policy": ExceptionRetryPolicy(rules=[_PERSON_NEEDED]),
     "execution_timeout": timedelta(hours=1),
 }
+
+# A decision doesn't queue behind what computes: it goes first, and outside of the pool, since it holds the warehouse
+# for a moment only, under the warehouse's own lock.
+FIRST: dict[str, Any] = {"priority_weight": 1000, "weight_rule": "absolute"}
 
 
 def at(cron: str) -> CronTriggerTimetable:
@@ -130,6 +139,18 @@ def clock_of(context: Mapping[str, Any]) -> datetime:
     """
     run = context["dag_run"]
     return _naive_utc(run.start_date or run.run_after)
+
+
+def person_of(context: Mapping[str, Any]) -> str:
+    """Return who decides by a form: the user whom Airflow knows, not what anybody can type into a field.
+
+    The field ``decided_by`` is added where it names another, and counts alone only where no user is known.
+    """
+    user = (context["dag_run"].triggering_user_name or "").strip()
+    named = str(context["params"]["decided_by"]).strip()
+    if user and named and named != user:
+        return f"{user} (for {named})"
+    return user or named
 
 
 def _naive_utc(moment: datetime) -> datetime:

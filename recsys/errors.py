@@ -41,6 +41,10 @@ class ConflictError(RecsysError):
     """Somebody else changed what is live meanwhile: the compare-and-set did not match."""
 
 
+class RefusedError(ConflictError):
+    """A decision that can't be taken as things stand: another try can't help, another decision can."""
+
+
 class RegistryError(RecsysError):
     """MLflow can't be reached, or a registered model isn't what it should be."""
 

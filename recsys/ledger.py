@@ -6,6 +6,7 @@ projection: what each should be is written here in the same transaction as the d
 what was last written there, so that a late write can be told from a person's change.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -69,6 +70,7 @@ class Alias:
     alias: str
     wanted_version: str | None
     written_version: str | None
+    written_at: datetime | None = None
 
     @property
     def is_written(self) -> bool:
@@ -100,6 +102,7 @@ def record_decision(
     channel: str,
     reason: str,
     now: datetime,
+    guard: Callable[[list[Decision]], None] | None = None,
 ) -> str:
     """Add a decision to the ledger, and what the aliases should be after it, in one transaction.
 
@@ -117,6 +120,7 @@ def record_decision(
         channel: policy, airflow, mlflow or cli.
         reason: a sentence for whoever reads the ledger later.
         now: naive UTC.
+        guard: is given the placement's decisions as they are in the transaction; what it raises stops this one.
 
     Returns:
         The id of the decision.
@@ -128,24 +132,40 @@ def record_decision(
     ruling = Ruling(placement, (model_name, str(model_version)), verdict, decided_by, channel, reason)
     _check(ruling)
     with warehouse.transaction() as connection:
+        # Before anything is read: who decides meanwhile takes this number, and then it is not ours any more.
+        number = _next_number(connection)
         history = list_decisions(warehouse, placement, connection=connection)
         repeated = _same_ruling(history, ruling)
         if repeated is not None:
             return repeated.decision_id
+        if guard is not None:
+            guard(history)
         if verdict == ROLLED_BACK:
             ruling = Ruling(**{**vars(ruling), "restored": _before(history, ruling.version)})
-        return add_decision(warehouse, connection, ruling, now=now)
+        return add_decision(warehouse, connection, ruling, now=now, number=number)
 
 
-def add_decision(warehouse: Warehouse, connection: Connection, ruling: Ruling, *, now: datetime) -> str:
+def add_decision(
+    warehouse: Warehouse, connection: Connection, ruling: Ruling, *, now: datetime, number: int | None = None
+) -> str:
     """Add a decision and the aliases that follow from it, in the caller's transaction.
+
+    Args:
+        warehouse: an open, migrated warehouse.
+        connection: the transaction.
+        ruling: what is decided.
+        now: naive UTC.
+        number: its place in the ledger, taken before what the caller read to decide; the next one if None.
+
+    Returns:
+        The id of the decision.
 
     Raises:
         SettingsError: for a verdict or channel that doesn't exist, or when nobody is named.
         ConflictError: if another decision was added at the same moment.
     """
     _check(ruling)
-    number = 1 + int(connection.execute(text(read_sql("publication", "last_decision.sql"))).scalar_one())
+    number = _next_number(connection) if number is None else number
     decision_id = f"{ruling.placement}-{number:06d}"
     restored_name, restored_version = ruling.restored or (None, None)
     row = {
@@ -264,6 +284,10 @@ def mark_written(warehouse: Warehouse, *, model_name: str, alias: str, version: 
                 f"The ledger has no alias {alias!r} of the model {model_name!r}, so nothing was "
                 f"to be written. Aliases are {', '.join(ALIASES)}; they follow from decisions."
             )
+
+
+def _next_number(connection: Connection) -> int:
+    return 1 + int(connection.execute(text(read_sql("publication", "last_decision.sql"))).scalar_one())
 
 
 def _check(ruling: Ruling) -> None:

@@ -140,7 +140,7 @@ def test_what_was_written_is_told_from_what_is_wanted(warehouse: Warehouse) -> N
     assert ledger.wanted_aliases(warehouse) == []
     decide(warehouse, "approved", "2", 1)
     assert ledger.wanted_aliases(warehouse, MODEL) == [
-        ledger.Alias(MODEL, "champion", "2", "1"),
+        ledger.Alias(MODEL, "champion", "2", "1", NOW),
         ledger.Alias(MODEL, "previous", "1", None),
     ]
     assert ledger.wanted_aliases(warehouse, "another_model") == []

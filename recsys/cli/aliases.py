@@ -17,7 +17,7 @@ def follow_aliases(settings: "Settings", now: datetime) -> list[str]:
     isn't held while MLflow is spoken to.
     """
     from recsys import ledger
-    from recsys.pipeline.deciding import reconcile_aliases
+    from recsys.pipeline.aliases import reconcile_aliases
     from recsys.warehouse import open_warehouse
 
     with open_warehouse(settings, purpose="reading wanted aliases") as warehouse:

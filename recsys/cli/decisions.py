@@ -81,6 +81,8 @@ def _decide(
         lines.append("It is the champion; recsys run, or the DAG recsys_publish in Airflow, brings it live.")
     else:
         lines.append("What is live stays as it is, and no policy promotes this version; recsys approve would.")
+    if done["mlflow_later"]:
+        lines.append(f"MLflow follows at the next run: {done['mlflow_later']}")
     console = make_console()
     for line in [*lines, *moved_lines(done["moved_by_person"])]:
         console.print(line, markup=False)

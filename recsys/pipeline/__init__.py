@@ -6,8 +6,11 @@ for the same inputs gives the same output; ``reused`` says that nothing had to b
 
 from recsys.pipeline.chain import evaluate_only, run_chain
 from recsys.pipeline.comparing import find_champions
-from recsys.pipeline.deciding import apply_gate, decide, promote, register_models
+from recsys.pipeline.deciding import apply_gate, promote, register_models
 from recsys.pipeline.evaluating import evaluate_models
+from recsys.pipeline.reconciling import reconcile
+from recsys.pipeline.returning import roll_back
+from recsys.pipeline.reviewing import answer_review, decide, request_review
 from recsys.pipeline.rolling import evaluate_cuts
 from recsys.pipeline.serving import fit_state, measure_published, publish_lists, score_shard
 from recsys.pipeline.training import (
@@ -22,6 +25,7 @@ from recsys.pipeline.tuning import Budget, Watcher, tune_ranker
 __all__ = [
     "Budget",
     "Watcher",
+    "answer_review",
     "apply_gate",
     "build_features",
     "build_ranking_set",
@@ -35,7 +39,10 @@ __all__ = [
     "measure_published",
     "promote",
     "publish_lists",
+    "reconcile",
     "register_models",
+    "request_review",
+    "roll_back",
     "run_chain",
     "score_shard",
     "take_snapshot",

@@ -13,13 +13,14 @@ from recsys import columns as c
 from recsys import ledger, registry
 from recsys.artifacts import facts_of, local_path
 from recsys.cuts import plan_cuts
-from recsys.errors import ConflictError, RegistryError, SettingsError
 from recsys.evaluation.champion import TWIN, save_twin
 from recsys.evaluation.evidence import evidence
 from recsys.evaluation.gate import AUTO, PASSED, judge
 from recsys.evaluation.plots import plot_bytes
 from recsys.evaluation.report import REPORT
+from recsys.pipeline.aliases import reconcile_aliases
 from recsys.pipeline.evaluating import papers
+from recsys.pipeline.reviewing import decided_about
 from recsys.ranking.ranker import MODEL_FILE
 from recsys.scoring import FittedState, Recipe
 from recsys.scoring import fit_state as fit
@@ -143,7 +144,7 @@ def promote(settings: Settings, *, verdicts: list[dict[str, Any]], now: datetime
 
     Returns:
         ``promoted`` (the versions that serve, also those that did before), ``waiting`` (the others, with
-        ``why``) and ``moved_by_person`` (see :func:`reconcile_aliases`).
+        ``why``) and ``moved_by_person`` (see :func:`recsys.pipeline.aliases.reconcile_aliases`).
     """
     with open_warehouse(settings, purpose="decide on a version") as warehouse:
         migrate(warehouse)
@@ -183,7 +184,7 @@ def _settle(warehouse: Warehouse, verdict: Mapping[str, Any], now: datetime) -> 
     if verdict["gate"] == PASSED and verdict["decision"] == AUTO and not overtaken:
         _approve(warehouse, verdict, now)
         return _Settled(verdict, True, why, "approved")
-    is_decided = bool(ledger.decisions_about(history, version))
+    is_decided = bool(decided_about(history, version))
     named = {"model_name": verdict["model"], "model_version": verdict["version"], "now": now}
     if verdict["gate"] != PASSED:
         ledger.withdraw_challenger(warehouse, **named)
@@ -246,143 +247,6 @@ def _tag_review(settings: Settings, one: _Settled, channel: str) -> None:
 
 def _shown(verdict: Mapping[str, Any]) -> dict[str, Any]:
     return {name: verdict[name] for name in (c.PLACEMENT, "model", "version")}
-
-
-def decide(
-    settings: Settings,
-    *,
-    model: str,
-    version: str,
-    verdict: Literal["approved", "rejected"],
-    decided_by: str,
-    reason: str,
-    now: datetime,
-    override: bool = False,
-) -> Result:
-    """Enter a person's approval or rejection of a version in the ledger, and let MLflow follow.
-
-    What is live does not change: the next publication brings an approved version live. The same call again
-    is no second decision, and repeats what did not get to MLflow.
-
-    Args:
-        settings: where the warehouse and MLflow are.
-        model: the registered model.
-        version: its version.
-        verdict: approved or rejected.
-        decided_by: who decides.
-        reason: why, for the ledger.
-        now: naive UTC.
-        override: approve although the gate did not pass it; the ledger's reason then says so.
-
-    Returns:
-        ``placement``, ``model``, ``version``, ``verdict``, ``decision_id``, ``reason`` as recorded, and
-        ``moved_by_person``.
-
-    Raises:
-        NotFoundError: if the registry has no such version.
-        RegistryError: if MLflow can't be reached, or the version is not one of this platform.
-        SettingsError: if the verdict, the placement, the reason or the name can't be used.
-        ConflictError: if the gate did not pass what is approved, or what is rejected is the champion.
-    """
-    if verdict not in (ledger.APPROVED, ledger.REJECTED):
-        raise SettingsError(f"A person decides approved or rejected, not {verdict!r}; recsys rollback takes back.")
-    if not reason.strip():
-        raise SettingsError("A decision needs a reason, for whoever reads the ledger later; it is empty.")
-    found = registry.get_version(settings, model, version)
-    placement = _placement_of(settings, found)
-    if verdict == ledger.APPROVED and found.tags.get("gate") != PASSED:
-        reason = _overridden(found, reason, override)
-    with open_warehouse(settings, purpose=f"record that version {version} is {verdict}") as warehouse:
-        migrate(warehouse)
-        if verdict == ledger.REJECTED:
-            _require_no_champion(ledger.champion(warehouse, placement), found)
-        decision_id = ledger.record_decision(
-            warehouse,
-            placement=placement,
-            model_name=model,
-            model_version=found.version,
-            verdict=verdict,
-            decided_by=decided_by,
-            channel="cli",
-            reason=reason,
-            now=now,
-        )
-        aliases = ledger.list_aliases(warehouse)
-    registry.record_review(settings, model, found.version, review=verdict, reviewed_by=decided_by, reason=reason)
-    return {
-        c.PLACEMENT: placement,
-        "model": model,
-        "version": found.version,
-        "verdict": verdict,
-        "decision_id": decision_id,
-        "reason": reason,
-        "moved_by_person": reconcile_aliases(settings, aliases, now),
-    }
-
-
-def _placement_of(settings: Settings, found: registry.ModelVersion) -> str:
-    if not found.placement:
-        raise RegistryError(
-            f"Version {found.version} of {found.model} was not registered by this platform: no {c.PLACEMENT} tag. "
-            "recsys run registers versions."
-        )
-    settings.placement(found.placement)
-    return found.placement
-
-
-def _require_no_champion(champion: ledger.Champion | None, found: registry.ModelVersion) -> None:
-    if _is_champion(champion, found.model, found.version):
-        raise ConflictError(
-            f"Version {found.version} of {found.model} is the champion of {found.placement}; to reject it would not "
-            f"take it away. Return to the one before (recsys rollback --placement {found.placement}), or approve "
-            "another."
-        )
-
-
-def _overridden(found: registry.ModelVersion, reason: str, override: bool) -> str:
-    if override:
-        return f"override: {reason}"
-    gate = found.tags.get("gate")
-    said = found.tags.get("gate_reason", "") if gate else "The gate has not judged it."
-    raise ConflictError(
-        f"Version {found.version} of {found.model} did not pass the gate. {said} "
-        "To approve it all the same, say so: --override; the ledger records it."
-    )
-
-
-def reconcile_aliases(settings: Settings, aliases: list[ledger.Alias], now: datetime) -> list[dict[str, Any]]:
-    """Bring MLflow's aliases to what the ledger wants, and note in the ledger what was written.
-
-    Args:
-        settings: where the warehouse and MLflow are.
-        aliases: all of the ledger's, so that drift is seen; not only those still to be written.
-        now: naive UTC.
-
-    Returns:
-        The aliases that somebody moved in MLflow and that were left so: ``model``, ``alias``, ``found`` (the
-        version, None if there is none) and ``wanted``.
-
-    Raises:
-        NotFoundError: if a wanted version isn't in MLflow.
-        RegistryError: if MLflow can't be reached.
-    """
-    outcomes = registry.project_aliases(settings, aliases)
-    done = [
-        outcome
-        for alias, outcome in zip(aliases, outcomes, strict=True)
-        if outcome.action in ("written", "removed") or (outcome.action == "kept" and not alias.is_written)
-    ]
-    if done:
-        with open_warehouse(settings, purpose="note the aliases") as warehouse:
-            for one in done:
-                ledger.mark_written(
-                    warehouse, model_name=one.model_name, alias=one.alias, version=one.wanted_version, now=now
-                )
-    return [
-        {"model": one.model_name, "alias": one.alias, "found": one.found_version, "wanted": one.wanted_version}
-        for one in outcomes
-        if one.action == "person"
-    ]
 
 
 def _is_champion(champion: ledger.Champion | None, model: str, version: str) -> bool:

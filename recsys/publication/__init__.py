@@ -10,6 +10,7 @@ from recsys.publication.live_files import export_live
 from recsys.publication.live_lists import LivePublication, live_list, live_publications
 from recsys.publication.publishing import publish
 from recsys.publication.records import (
+    WITHDRAWN,
     NewPublication,
     PublicationRecord,
     find_publication,
@@ -19,6 +20,7 @@ from recsys.publication.records import (
 from recsys.publication.returning import rollback
 
 __all__ = [
+    "WITHDRAWN",
     "CustomerList",
     "ListRow",
     "LivePublication",

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from recsys import ledger
-from recsys.errors import ConflictError, NotFoundError
+from recsys.errors import ConflictError, NotFoundError, RefusedError
 from recsys.publication.live_files import export_live
 from recsys.publication.records import (
     SUPERSEDED,
@@ -28,6 +28,7 @@ def rollback(
     channel: str,
     reason: str,
     now: datetime,
+    withdraw: str | None = None,
 ) -> PublicationRecord:
     """Return a placement to its previous publication, in one transaction.
 
@@ -43,6 +44,7 @@ def rollback(
         channel: policy, airflow, mlflow or cli.
         reason: a sentence for the ledger.
         now: naive UTC.
+        withdraw: the publication that is to be taken back, where the caller has seen it; None: what is live.
 
     Returns:
         The publication that is live now.
@@ -50,11 +52,17 @@ def rollback(
     Raises:
         SettingsError: if there is no such placement or channel, or nobody is named.
         NotFoundError: if nothing is live, or there is nothing to return to.
+        RefusedError: if something else is live than was to be withdrawn.
         ConflictError: if something else went live meanwhile.
     """
     settings.placement(placement)
     with warehouse.transaction() as connection:
         pointer = read_pointer(warehouse, placement, connection=connection)
+        if withdraw is not None and pointer.publication_id != withdraw:
+            raise RefusedError(
+                f"{withdraw} is not live on {placement} any more, {pointer.publication_id or 'nothing'} is; nothing "
+                "was rolled back. Look at it (recsys publications), then decide again."
+            )
         records = list_publications(warehouse, placement, connection=connection)
         live, target = _live_and_target(placement, records, pointer)
         moved = run(

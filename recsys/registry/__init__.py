@@ -14,26 +14,31 @@ from recsys.registry.aliases import (
     WantedAlias,
     get_alias,
     project_aliases,
+    restore_alias,
     set_alias,
 )
 from recsys.registry.connection import connected, redact
 from recsys.registry.models import (
+    DECISION,
     ModelVersion,
     Registration,
     describe,
     download_bundle,
     get_version,
     record_gate,
+    record_refusal,
     record_review,
     register_version,
 )
 from recsys.registry.provenance import CodeState, code_state
 from recsys.registry.training import LoggedTraining, TrainingRecord, log_training
 from recsys.registry.tuning import LoggedTrial, LoggedTuning, log_found, log_trials, tuning_run
+from recsys.registry.webhooks import ensure_webhook
 
 __all__ = [
     "CHALLENGER",
     "CHAMPION",
+    "DECISION",
     "PREVIOUS",
     "AliasOutcome",
     "CodeState",
@@ -48,6 +53,7 @@ __all__ = [
     "connected",
     "describe",
     "download_bundle",
+    "ensure_webhook",
     "get_alias",
     "get_version",
     "log_found",
@@ -55,9 +61,11 @@ __all__ = [
     "log_trials",
     "project_aliases",
     "record_gate",
+    "record_refusal",
     "record_review",
     "redact",
     "register_version",
+    "restore_alias",
     "set_alias",
     "tuning_run",
 ]

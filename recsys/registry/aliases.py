@@ -14,7 +14,7 @@ from recsys.settings import Settings
 CHAMPION = "champion"
 CHALLENGER = "challenger"
 PREVIOUS = "previous"
-Action = Literal["kept", "written", "removed", "person"]
+Action = Literal["kept", "written", "removed", "person", "lost"]
 
 
 class WantedAlias(Protocol):
@@ -42,9 +42,9 @@ class AliasOutcome:
     """What was found and what was done.
 
     ``kept``: as wanted; ``written`` and ``removed``: now as wanted (after any of the three the ledger
-    is to be told that the wanted version is written); ``person``: somebody moved it in MLflow, or
-    deleted the version that it named, which is a decision that has to go through the gate, so it was
-    left at ``found_version``.
+    is to be told that the wanted version is written); ``person``: somebody moved it in MLflow, which is
+    a decision that has to go through the gate, so it was left at ``found_version``; ``lost``: the version
+    that is wanted is not in MLflow, somebody deleted it, so nothing was written.
     """
 
     model_name: str
@@ -80,11 +80,28 @@ def project_aliases(settings: Settings, wanted: Iterable[WantedAlias]) -> list[A
     those that were written: only so is it seen that one was moved or removed since.
 
     Raises:
-        NotFoundError: if a version that is wanted now, and was not before, isn't there.
         RegistryError: if MLflow can't be reached.
     """
     with connected(settings) as client:
         return [_project(client, one) for one in wanted]
+
+
+def restore_alias(settings: Settings, model: str, alias: str, *, found: str, wanted: str | None) -> bool:
+    """Take an alias back from a version that somebody let it name; say whether it still named that one.
+
+    It is removed where nothing is wanted, or what is wanted is not in the registry any more.
+
+    Raises:
+        RegistryError: if MLflow can't be reached.
+    """
+    with connected(settings) as client:
+        if _aliases(client, model).get(alias) != found:
+            return False
+        if wanted is not None and _has_version(client, model, wanted):
+            client.set_registered_model_alias(model, alias, wanted)
+        else:
+            client.delete_registered_model_alias(model, alias)
+        return True
 
 
 def _project(client: Any, one: WantedAlias) -> AliasOutcome:
@@ -97,10 +114,9 @@ def _project(client: Any, one: WantedAlias) -> AliasOutcome:
         action = "removed" if wanted is None else "written"
     if action == "removed":
         client.delete_registered_model_alias(model, one.alias)
-    elif action == "written" and one.written_version == wanted and not _has_version(client, model, wanted):
-        action = "person"  # It was there when the alias was written: MLflow drops the aliases of a deleted version.
+    elif action == "written" and not _has_version(client, model, wanted):
+        action = "lost"  # One alias that can't be written must not keep the others from being written.
     elif action == "written":
-        client.get_model_version(model, wanted)
         client.set_registered_model_alias(model, one.alias, wanted)
     return AliasOutcome(model, one.alias, wanted, found, action)
 

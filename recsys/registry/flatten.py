@@ -20,6 +20,7 @@ OF_THE_MACHINE = frozenset(
         "shards",
         "airflow_port",
         "mlflow_port",
+        "review",
     }
 )
 MAX_VALUE = 6000
@@ -38,7 +39,8 @@ def recipe_hash(settings: Settings) -> str:
 
 def parameters(settings: Settings) -> dict[str, str]:
     """Return all settings with dotted names; URLs without user names, passwords and queries."""
-    named = settings.model_dump(mode="json") | {"warehouse_url": settings.database_url}
+    named = settings.model_dump(mode="json", exclude={"review": {"webhook_secret"}})
+    named["warehouse_url"] = settings.database_url
     named["tracking_uri"] = settings.mlflow_uri
     return {name: _printable(value) for name, value in _flat("", named)}
 

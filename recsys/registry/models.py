@@ -21,6 +21,7 @@ CODE_FILE = ("mlflow", "recommender.py")
 FINGERPRINT = "recsys.fingerprint"
 BUNDLE_HASH = "recsys.bundle_hash"
 GATE_FOLDER = "gate"  # of a run, with the verdicts
+DECISION = "decision_id"
 MAX_DESCRIPTION = 5000
 EXAMPLE_EVENTS = json.dumps(
     [
@@ -150,9 +151,16 @@ def record_review(
     review: Literal["pending", "approved", "rejected"],
     reviewed_by: str = "",
     reason: str = "",
+    decision_id: str = "",
 ) -> None:
-    """Tag a version with a person's or a policy's decision. The warehouse's ledger stays the truth."""
-    _tag(settings, model, version, {"review": review, "reviewed_by": reviewed_by, "review_reason": reason})
+    """Tag a version with a person's or a policy's decision, and its id in the ledger, which stays the truth."""
+    tags = {"review": review, "reviewed_by": reviewed_by, "review_reason": reason}
+    _tag(settings, model, version, {**tags, **({DECISION: decision_id} if decision_id else {})})
+
+
+def record_refusal(settings: Settings, model: str, version: str, why: str) -> None:
+    """Tag a version with why the alias ``champion`` was taken back from it."""
+    _tag(settings, model, version, {"refused": why})
 
 
 def describe(settings: Settings, model: str, version: str, description: str) -> None:

@@ -159,6 +159,17 @@ class GateSettings(Section):
     )
 
 
+class ReviewSettings(Section):
+    """How people decide about versions that wait."""
+
+    deadline_hours: float = Field(
+        72.0, gt=0, le=24 * 60, description="hours in which Airflow waits for an answer; then the version is rejected"
+    )
+    webhook_secret: str | None = Field(
+        None, min_length=16, repr=False, description="what MLflow signs its webhook with; without it none is taken"
+    )
+
+
 class EvaluationSettings(Section):
     """How models are measured. The headline is NDCG@10."""
 
@@ -241,6 +252,7 @@ class Settings(BaseSettings):
     ranker: RankerSettings = RankerSettings()
     placements: dict[Name, PlacementSettings] = Field(default_factory=_default_placements)
     gate: GateSettings = GateSettings()
+    review: ReviewSettings = ReviewSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     publication: PublicationSettings = PublicationSettings()
 

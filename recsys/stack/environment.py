@@ -79,6 +79,7 @@ def stack_environment(settings: Settings, layout: Layout, keys: Keys) -> dict[st
         # Threads that wait for each other sleep instead of spinning: the servers need the cores, too.
         "OMP_WAIT_POLICY": "PASSIVE",
         **settings_environment(settings, layout),
+        "RECSYS_REVIEW__WEBHOOK_SECRET": settings.review.webhook_secret or keys.webhook_secret,
         **_airflow_environment(settings, layout, keys),
         **server_environment(keys),
     }
@@ -116,6 +117,9 @@ def server_environment(keys: Keys) -> dict[str, str]:
         **{name.strip(): value.strip() for name, value in pairs},
         # Without a kept key, webhooks made before a restart can't be read after it.
         "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY": keys.webhook_key,
+        # Airflow is on this machine, without a certificate.
+        "MLFLOW_WEBHOOK_ALLOWED_SCHEMES": "http,https",
+        "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true",
     }
 
 
@@ -126,7 +130,8 @@ def _airflow_environment(settings: Settings, layout: Layout, keys: Keys) -> dict
             "plugins_folder": assets_root() / "plugins",
             "load_examples": False,
             "executor": "LocalExecutor",
-            "parallelism": 4,
+            # Training and publication take four between them; a decision need not wait for one of theirs.
+            "parallelism": 6,
             "dags_are_paused_at_creation": False,
             "execution_api_server_url": f"{layout.airflow_url}/execution/",
             "fernet_key": keys.fernet_key,

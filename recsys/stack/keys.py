@@ -1,6 +1,8 @@
 """The secrets of the local stack: made once, kept in a file that only its owner can read."""
 
 import base64
+import hashlib
+import hmac
 import json
 import os
 import secrets
@@ -21,6 +23,11 @@ class Keys:
     jwt_secret: str
     fernet_key: str
     webhook_key: str
+
+    @property
+    def webhook_secret(self) -> str:
+        """What MLflow signs its deliveries with; it follows from the key, so that older files have one, too."""
+        return hmac.new(self.webhook_key.encode(), b"signature", hashlib.sha256).hexdigest()
 
 
 def _new_keys() -> Keys:

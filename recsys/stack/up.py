@@ -6,10 +6,13 @@ from typing import Final
 from rich.console import Console
 from rich.panel import Panel
 
-from recsys.errors import StackError
+from recsys.errors import RegistryError, StackError
 from recsys.settings import Settings
-from recsys.stack.keys import USER
+from recsys.stack.keys import USER, load_keys
 from recsys.stack.stack import Stack
+
+WEBHOOK: Final = "/recommendations-webhook/mlflow"
+"""Where the plugin listens."""
 
 _DAG_SECONDS: Final = 120.0
 _POLL_SECONDS: Final = 1.0
@@ -44,6 +47,22 @@ def make_ready(stack: Stack) -> None:
     for dag_id in dag_ids(stack.settings):
         _wait_for_dag(stack, dag_id)
         stack.api.unpause(dag_id)
+    _listen_to_mlflow(stack)
+
+
+def _listen_to_mlflow(stack: Stack) -> None:
+    """Let MLflow tell Airflow of aliases that move; where it can't, the scheduled look finds them."""
+    from recsys import registry
+
+    settings = stack.settings.model_copy(update={"tracking_uri": stack.layout.mlflow_url})
+    try:
+        registry.ensure_webhook(
+            settings,
+            url=f"{stack.layout.airflow_url}{WEBHOOK}",
+            secret=settings.review.webhook_secret or load_keys(stack.layout.stack).webhook_secret,
+        )
+    except RegistryError as error:
+        stack.console.print(f"MLflow can't tell Airflow of decisions at once, only every ten minutes: {error}")
 
 
 def _wait_for_dag(stack: Stack, dag_id: str) -> None:

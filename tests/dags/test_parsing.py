@@ -26,8 +26,9 @@ def run_in_clean_process(code: str, home: Path, **environment: str) -> subproces
     )
 
 
-def test_both_dags_are_there() -> None:
-    assert DAG_FILES == ["recsys_publish.py", "recsys_train.py"]
+def test_all_dags_are_there() -> None:
+    names = ("approve", "decide", "publish", "reconcile", "rollback", "train")
+    assert [f"recsys_{name}.py" for name in names] == DAG_FILES
 
 
 @pytest.mark.parametrize("name", DAG_FILES)
@@ -48,12 +49,16 @@ def test_a_setting_that_cannot_be_used_is_an_import_error_that_names_it(tmp_path
 def test_names_take_the_namespace(tmp_path: Path) -> None:
     code = (
         "import recsys_publish, recsys_train, recsys_wiring as w;"
-        "print(w.TRAIN, w.PUBLISH, w.POOL, w.CHAMPION.name, w.CHAMPION.uri)"
+        "print(w.TRAIN, w.PUBLISH, w.APPROVE, w.DECIDE, w.RECONCILE, w.ROLLBACK);"
+        "print(w.POOL, w.CHAMPION.name, w.CHAMPION.uri)"
     )
     done = run_in_clean_process(code, tmp_path, RECSYS_NAMESPACE="acme")
     assert done.returncode == 0, done.stderr
-    expected = "acme_train acme_publish acme_warehouse acme_champion x-recsys://acme/champion"
-    assert done.stdout.splitlines()[-1] == expected
+    names = ("train", "publish", "approve", "decide", "reconcile", "rollback")
+    assert done.stdout.splitlines()[-2:] == [
+        " ".join(f"acme_{name}" for name in names),
+        "acme_warehouse acme_champion x-recsys://acme/champion",
+    ]
 
 
 def test_the_shared_module_is_not_read_as_a_dag_file() -> None:

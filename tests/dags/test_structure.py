@@ -1,5 +1,6 @@
 """What every DAG and task of ours must have, read from the parsed DAGs."""
 
+from copy import deepcopy
 from datetime import timedelta
 from typing import Any
 
@@ -9,6 +10,8 @@ from recsys.assets import assets_root
 from recsys.settings import load_settings
 
 HOLDS_WAREHOUSE = {"snapshot", "champions", "gate", "promotion", "state", "publication"}
+CHAIN = ("recsys_train", "recsys_publish")
+DECISIONS = ("recsys_approve", "recsys_decide", "recsys_reconcile", "recsys_rollback")
 
 
 @pytest.fixture(scope="module")
@@ -27,11 +30,11 @@ def tasks(dags: dict[str, Any]) -> list[Any]:
     return [task for dag in dags.values() for task in dag.tasks]
 
 
-def test_the_bag_holds_the_two_dags(dags: dict[str, Any]) -> None:
-    assert sorted(dags) == ["recsys_publish", "recsys_train"]
+def test_the_bag_holds_the_dags(dags: dict[str, Any]) -> None:
+    assert sorted(dags) == sorted([*CHAIN, *DECISIONS])
 
 
-@pytest.mark.parametrize("dag_id", ["recsys_train", "recsys_publish"])
+@pytest.mark.parametrize("dag_id", [*CHAIN, *DECISIONS])
 def test_a_dag_explains_and_bounds_itself(dags: dict[str, Any], dag_id: str) -> None:
     dag = dags[dag_id]
     for part in ("**Purpose.**", "**Inputs.**", "**Outputs.**", "**On failure.**"):
@@ -40,7 +43,8 @@ def test_a_dag_explains_and_bounds_itself(dags: dict[str, Any], dag_id: str) -> 
     assert "recommendations" in dag.tags
     assert dag.owner == "recommendations"
     assert dag.catchup is False
-    assert dag.max_active_runs == 1
+    # A question that waits for days, or a decision, must not hold up another one.
+    assert (dag.max_active_runs == 1) == (dag_id not in ("recsys_approve", "recsys_decide", "recsys_rollback"))
     assert dag.dagrun_timeout is not None
 
 
@@ -79,7 +83,8 @@ def test_training_and_publication_are_the_chain_in_order(dags: dict[str, Any]) -
     assert order["recsys_train"][0] == "snapshot"
     assert set(order["recsys_train"][1:3]) == {"features", "candidates"}
     last = ["ranking_set", "ranker", "champions", "evaluation", "registration", "gate", "promotion"]
-    assert order["recsys_train"][3:] == last
+    assert order["recsys_train"][3:] == [*last, "waiting", "approvals"]
+    assert order["recsys_approve"] == ["evidence", "approval", "decision"]
 
 
 def test_both_together_make_at_most_25_task_instances(dags: dict[str, Any]) -> None:
@@ -88,19 +93,25 @@ def test_both_together_make_at_most_25_task_instances(dags: dict[str, Any]) -> N
         "candidates": len(settings.candidates.generators),
         "scoring": settings.shards,
         "publication": len(settings.placements),
+        "approvals": len(settings.placements),
     }
-    total = sum(copies.get(task.task_id, 1) for dag in dags.values() for task in dag.tasks)
-    assert total == 20
+    total = sum(copies.get(task.task_id, 1) for dag_id in CHAIN for task in dags[dag_id].tasks)
+    assert total == 23
 
 
-def test_only_a_promotion_announces_a_champion_and_the_publication_waits_for_it(dags: dict[str, Any]) -> None:
+def test_only_what_may_approve_announces_a_champion_and_the_publication_waits_for_it(dags: dict[str, Any]) -> None:
     outlets = {
-        task.task_id: [asset.name for asset in task.outlets]
-        for dag in dags.values()
+        f"{dag_id}.{task.task_id}": [asset.name for asset in task.outlets]
+        for dag_id, dag in dags.items()
         for task in dag.tasks
         if task.outlets
     }
-    assert outlets == {"promotion": ["recsys_champion"], "publication": ["recsys_live"]}
+    champion = ("train.promotion", "approve.decision", "decide.decision", "reconcile.aliases")
+    lists = ("publish.publication", "rollback.rollback")
+    assert outlets == {
+        **{f"recsys_{name}": ["recsys_champion"] for name in champion},
+        **{f"recsys_{name}": ["recsys_live"] for name in lists},
+    }
     timetable = dags["recsys_publish"].timetable
     assert [asset.name for asset in timetable.asset_condition.objects] == ["recsys_champion"]
     assert timetable.timetable.expression == "0 5 * * *"
@@ -109,7 +120,7 @@ def test_only_a_promotion_announces_a_champion_and_the_publication_waits_for_it(
 
 @pytest.mark.parametrize("as_of", ["latest", "2017-12-05", "2017-12-05T06:00", "2017-12-05 06:00:30"])
 def test_the_form_takes_a_moment(dags: dict[str, Any], as_of: str) -> None:
-    for dag in dags.values():
+    for dag in (dags[dag_id] for dag_id in CHAIN):
         assert dag.params.get_param("as_of").resolve(as_of) == as_of
 
 
@@ -117,7 +128,7 @@ def test_the_form_takes_a_moment(dags: dict[str, Any], as_of: str) -> None:
 def test_the_form_refuses_what_is_no_moment(dags: dict[str, Any], as_of: str) -> None:
     from airflow.sdk.exceptions import ParamValidationError
 
-    for dag in dags.values():
+    for dag in (dags[dag_id] for dag_id in CHAIN):
         with pytest.raises(ParamValidationError):
             dag.params.get_param("as_of").resolve(as_of)
 
@@ -126,13 +137,66 @@ def test_the_form_refuses_what_is_no_moment(dags: dict[str, Any], as_of: str) ->
 def test_the_form_refuses_placements_that_do_not_exist(dags: dict[str, Any], placements: object) -> None:
     from airflow.sdk.exceptions import ParamValidationError
 
-    for dag in dags.values():
+    for dag in (dags[dag_id] for dag_id in CHAIN):
         with pytest.raises(ParamValidationError):
             dag.params.get_param("placements").resolve(placements)
 
 
 def test_every_parameter_explains_itself(dags: dict[str, Any]) -> None:
     for dag in dags.values():
-        for name in ("as_of", "placements"):
+        for name in dag.params:
             param = dag.params.get_param(name)
-            assert param.description and param.schema["title"] and param.schema["section"]
+            assert param.description and param.schema["title"], (dag.dag_id, name)
+
+
+def test_a_decision_waits_for_nothing_that_computes(dags: dict[str, Any]) -> None:
+    for dag_id in DECISIONS:
+        for task in dags[dag_id].tasks:
+            assert task.pool == "default_pool", task.task_id
+            if task.task_id != "approval":  # which holds no worker while it waits
+                assert (task.priority_weight, str(task.weight_rule)) == (1000, "absolute"), task.task_id
+    computing = [
+        task for dag_id in CHAIN for task in dags[dag_id].tasks if task.task_id not in ("waiting", "approvals")
+    ]
+    assert max(task.priority_weight for task in computing) < 1000
+
+
+def test_nobody_answering_is_a_rejection(dags: dict[str, Any]) -> None:
+    question = dags["recsys_approve"].get_task("approval")
+    assert question.options == ["Approve", "Reject"]
+    assert question.defaults == ["Reject"]
+    assert question.response_timeout == timedelta(hours=72)
+
+
+@pytest.mark.parametrize(
+    "conf",
+    [
+        {"model": "", "version": "2", "verdict": "approved", "reason": "good"},
+        {"model": "recsys_for_you", "version": "two", "verdict": "approved", "reason": "good"},
+        {"model": "recsys_for_you", "version": "2", "verdict": "rolled_back", "reason": "good"},
+        {"model": "recsys_for_you", "version": "2", "verdict": "approved", "reason": ""},
+        {"model": "recsys_for_you", "version": "2", "verdict": "approved"},
+    ],
+)
+def test_the_form_refuses_a_decision_that_says_too_little(dags: dict[str, Any], conf: dict[str, str]) -> None:
+    from airflow.sdk.exceptions import ParamValidationError
+
+    params = deepcopy(dags["recsys_decide"].params)
+    with pytest.raises(ParamValidationError):
+        params.update(conf)
+        params.validate()
+
+
+def test_who_decides_is_whom_airflow_knows() -> None:
+    from types import SimpleNamespace
+
+    from recsys_wiring import person_of
+
+    def person(user: str | None, named: str) -> str:
+        run = SimpleNamespace(triggering_user_name=user)
+        return person_of({"dag_run": run, "params": {"decided_by": named}})
+
+    assert person("olga", "") == person("olga", "olga") == "olga"
+    assert person("olga", "ada") == "olga (for ada)"
+    assert person(None, "ada") == "ada"
+    assert person(None, " ") == ""

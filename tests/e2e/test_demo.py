@@ -72,9 +72,11 @@ def test_the_end_says_what_was_published_for_whom_and_where_to_look(demo) -> Non
 def test_every_task_succeeded_and_they_are_few(demo) -> None:
     home, _, _ = demo
     with sqlite3.connect(home / "airflow" / "airflow.db") as connection:
-        states = connection.execute("select dag_id, task_id, map_index, state from task_instance").fetchall()
+        query = "select dag_id, task_id, map_index, state from task_instance where dag_id <> 'recsys_reconcile'"
+        states = connection.execute(query).fetchall()
     assert {dag for dag, *_ in states} == {"recsys_train", "recsys_publish"}
-    assert {state for *_, state in states} == {"success"}
+    # The policy lets the first champions go live, so nobody is asked.
+    assert {(task, state) for _, task, _, state in states if state != "success"} == {("approvals", "skipped")}
     assert len(states) <= 25
     assert sum(task == "scoring" for _, task, *_ in states) == 2
     assert sum(task == "candidates" for _, task, *_ in states) == 5

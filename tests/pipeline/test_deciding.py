@@ -1,7 +1,6 @@
 """Deciding about versions: by the policy and by people, and what MLflow shows of it afterwards."""
 
 import json
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -9,19 +8,14 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from recsys import ledger, pipeline, registry
+from recsys import pipeline, registry
 from recsys.artifacts import local_path
 from recsys.cli import app
 from recsys.errors import ConflictError, NotFoundError, RegistryError, SettingsError
-from recsys.registry.connection import experiment_id
 from recsys.settings import Settings
-from recsys.warehouse import Warehouse, migrate, open_warehouse
 from tests.support.chain import Ran
 from tests.support.planted import NOW
-from tests.support.publications import approve
-from tests.support.warehouse import make_settings
-
-PLACEMENT = "for_you"
+from tests.support.reviews import PLACEMENT, Peek, make_versions
 
 
 @pytest.fixture(scope="session")
@@ -34,55 +28,12 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> str:
 def settings(store: str, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """A warehouse without decisions, and three versions in MLflow of which the gate passed the first two."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    namespace = "".join(c if c.isalnum() else "_" for c in request.node.name)[:60]
-    settings = make_settings(tmp_path, tracking_uri=store, namespace=namespace)
-    model = settings.model_name(PLACEMENT)
-    with registry.connected(settings) as client:
-        client.create_registered_model(model)
-        run = client.create_run(experiment_id(client, settings)).info
-        for gate in ("passed", "passed", "failed"):
-            tags = {"placement": PLACEMENT, "review": "pending", "gate": gate, "gate_reason": f"It {gate}."}
-            client.create_model_version(model, source=f"{run.artifact_uri}/m", run_id=run.run_id, tags=tags)
-    with open_warehouse(settings, purpose="test") as opened:
-        migrate(opened)
-    return settings
+    return make_versions(tmp_path, store, request.node.name)
 
 
 @pytest.fixture
-def warehouse(settings: Settings) -> Iterator["Peek"]:
-    yield Peek(settings)
-
-
-class Peek:
-    """Looks at the ledger between two stages, and decides as Ada would elsewhere."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings, self._model = settings, settings.model_name(PLACEMENT)
-
-    def open(self) -> Any:
-        return open_warehouse(self._settings, purpose="test")
-
-    def decide(self, verdict: str, version: str, day: int, **changes: object) -> None:
-        with self.open() as opened:
-            at = NOW + timedelta(days=day)
-            approve(opened, version, now=at, verdict=verdict, model_name=self._model, **changes)
-
-    def champion(self) -> str | None:
-        with self.open() as opened:
-            found = ledger.champion(opened, PLACEMENT)
-        return found.model_version if found else None
-
-    def decisions(self) -> list[ledger.Decision]:
-        with self.open() as opened:
-            return ledger.list_decisions(opened, PLACEMENT)
-
-    def wanted(self) -> dict[str, str | None]:
-        with self.open() as opened:
-            return {one.alias: one.wanted_version for one in _aliases(opened, self._model)}
-
-
-def _aliases(warehouse: Warehouse, model: str) -> list[ledger.Alias]:
-    return ledger.list_aliases(warehouse, model)
+def warehouse(settings: Settings) -> Peek:
+    return Peek(settings)
 
 
 def judged(
@@ -258,6 +209,35 @@ def test_an_alias_that_was_removed_is_restored(settings: Settings) -> None:
         client.delete_registered_model_alias(settings.model_name(PLACEMENT), "champion")
     assert promote(settings, day=1)["moved_by_person"] == []
     assert alias(settings, "champion") == "1"
+
+
+def test_a_promotion_while_mlflow_is_away_is_finished_by_the_next_attempt(settings: Settings, warehouse: Peek) -> None:
+    away = settings.model_copy(update={"tracking_uri": "http://127.0.0.1:9"})
+    with pytest.raises(RegistryError):
+        promote(away, judged(settings, "1"))
+    assert (warehouse.champion(), alias(settings, "champion")) == ("1", None)
+    again = promote(settings, judged(settings, "1"), day=1)
+    assert [one["version"] for one in again["promoted"]] == ["1"]
+    assert alias(settings, "champion") == "1"
+    assert len(warehouse.decisions()) == 1
+
+
+def test_a_decision_stands_while_mlflow_fails_after_it(
+    settings: Settings, warehouse: Peek, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MLflow goes away between the look at the version and the move of the alias."""
+
+    def gone(*args: object, **told: object) -> None:
+        raise RegistryError("MLflow can't be reached.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(registry, "project_aliases", gone)
+        done = decide(settings, "2")
+    assert done["mlflow_later"] == "MLflow can't be reached."
+    assert (warehouse.champion(), alias(settings, "champion")) == ("2", None)
+    assert decide(settings, "2")["decision_id"] == done["decision_id"]
+    assert alias(settings, "champion") == "2"
+    assert review(settings, "2") == ("approved", "ada")
 
 
 def test_a_person_approves(settings: Settings, warehouse: Peek) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from recsys.errors import NotFoundError
-from recsys.registry import connected, get_alias, project_aliases, set_alias
+from recsys.registry import connected, get_alias, project_aliases, restore_alias, set_alias
 from recsys.registry.connection import experiment_id
 from recsys.settings import Settings
 
@@ -56,7 +56,7 @@ def test_a_version_that_somebody_deleted_is_reported(settings: Settings, model: 
     assert act(settings, Wanted(model, "champion", "1")) == ["written"]
     with connected(settings) as client:
         client.delete_model_version(model, "1")
-    assert act(settings, Wanted(model, "champion", "1", written_version="1")) == ["person"]
+    assert act(settings, Wanted(model, "champion", "1", written_version="1")) == ["lost"]
 
 
 def test_what_a_person_moved_is_left_and_reported(settings: Settings, model: str) -> None:
@@ -87,11 +87,22 @@ def test_several_are_projected_at_once(settings: Settings, model: str) -> None:
         }
 
 
-def test_a_version_that_is_not_there_gets_no_alias(settings: Settings, model: str) -> None:
-    with pytest.raises(NotFoundError):
-        act(settings, Wanted(model, "champion", "9"))
+def test_a_version_that_is_not_there_gets_no_alias_and_keeps_none_from_the_others(
+    settings: Settings, model: str
+) -> None:
+    assert act(settings, Wanted(model, "champion", "9"), Wanted(model, "previous", "1")) == ["lost", "written"]
+    assert (get_alias(settings, model, "champion"), get_alias(settings, model, "previous")) == (None, "1")
     with pytest.raises(NotFoundError):
         set_alias(settings, model, "champion", "9")
+
+
+def test_an_alias_is_taken_back_only_from_where_it_was_seen(settings: Settings, model: str) -> None:
+    set_alias(settings, model, "champion", "2")
+    assert not restore_alias(settings, model, "champion", found="1", wanted=None)
+    assert get_alias(settings, model, "champion") == "2"
+    assert restore_alias(settings, model, "champion", found="2", wanted="1")
+    assert get_alias(settings, model, "champion") == "1"
+    assert restore_alias(settings, model, "champion", found="1", wanted="9")
     assert get_alias(settings, model, "champion") is None
 
 

@@ -43,3 +43,12 @@ def test_parameters_are_flat_text() -> None:
     assert found["candidates.generators"].startswith("popularity, repurchase")
     assert found["ranker.trees"] == str(load_settings(home="/a").ranker.trees)
     assert all(isinstance(value, str) for value in found.values())
+
+
+def test_a_secret_is_neither_shown_nor_part_of_the_recipe() -> None:
+    secret = "0123456789abcdef"
+    told = load_settings(home="/a", review={"webhook_secret": secret, "deadline_hours": 5})
+    assert secret not in repr(told)
+    assert secret not in "".join(flatten.parameters(told).values())
+    assert flatten.parameters(told)["review.deadline_hours"] == "5.0"
+    assert flatten.recipe_hash(told) == flatten.recipe_hash(load_settings(home="/a"))

@@ -1,0 +1,191 @@
+"""The ways to decide, with a real Airflow and a real MLflow server on one small made shop, in one start.
+
+The tests build on each other: version 1 went live by the policy, version 2 comes from a training in Airflow.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from io import StringIO
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from recsys import ledger, pipeline, registry
+from recsys.moments import clock
+from recsys.publication import live_publication
+from recsys.settings import Settings, load_settings
+from recsys.stack import Stack
+from recsys.stack.airflow_api import DONE, Run
+from recsys.stack.up import make_ready
+from recsys.warehouse import open_warehouse
+from tests.support.mlflow_server import free_port
+from tests.support.warehouse import write_small_shop
+
+DEADLINE = 300.0
+FOR_YOU, DISCOVER = "recsys_for_you", "recsys_discover"
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """A shop on which version 1 of both models is live by the policy."""
+    made = load_settings(
+        home=tmp_path_factory.mktemp("decisions") / "home",
+        airflow_port=free_port(),
+        mlflow_port=free_port(),
+        threads=1,
+        shards=1,
+        ranker={"trees": 20, "cuts": 2},
+        # How good the model is, is measured elsewhere: here it is to pass.
+        gate={"bootstrap": 100, "margin": 1.0},
+        candidates={"als_iterations": 2, "als_factors": 8},
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        with open_warehouse(made, purpose="test") as warehouse:
+            write_small_shop(warehouse)
+        done = pipeline.run_chain(
+            made, as_of="2024-12-01", placements=list(made.placements), now=clock(), progress=lambda *_: None
+        )
+        assert done["waiting"] == []
+        yield made
+
+
+@pytest.fixture(scope="module")
+def stack(settings: Settings) -> Iterator[Stack]:
+    with Stack(settings, Console(file=StringIO(), width=200)) as started:
+        make_ready(started)
+        yield started
+
+
+@pytest.fixture(scope="module")
+def served(settings: Settings, stack: Stack) -> Settings:
+    """What a person's own MLflow client uses."""
+    return settings.model_copy(update={"tracking_uri": stack.layout.mlflow_url})
+
+
+def until(stack: Stack, found: Callable[[], Any], what: str) -> Any:
+    """Look until something is there, as a person would who waits for it."""
+    began, pause = time.monotonic(), threading.Event()
+    while not (result := found()):
+        stack.check()
+        assert time.monotonic() - began < DEADLINE, f"no {what} after {DEADLINE:.0f} s"
+        pause.wait(0.5)
+    return result
+
+
+def finished(stack: Stack, run: Run) -> str:
+    def state() -> str | None:
+        now = stack.api.run(run.dag_id, run.run_id).state
+        return now if now in DONE else None
+
+    return str(until(stack, state, f"end of {run.run_id}"))
+
+
+def live(settings: Settings, placement: str = "for_you") -> tuple[str, str]:
+    """Return the version that is live, and its publication."""
+    with open_warehouse(settings, purpose="test") as warehouse:
+        found = live_publication(warehouse, placement)
+    assert found is not None
+    return found.model_version, found.publication_id
+
+
+def goes_live(stack: Stack, version: str) -> None:
+    """Wait until a version's lists are live: the publication follows by itself."""
+    until(stack, lambda: live(stack.settings)[0] == version, f"publication of version {version}")
+    assert {run.run_type for run in stack.api.runs("recsys_publish")} <= {"asset_triggered", "scheduled"}
+
+
+def decisions(settings: Settings, placement: str = "for_you") -> list[ledger.Decision]:
+    with open_warehouse(settings, purpose="test") as warehouse:
+        return ledger.list_decisions(warehouse, placement)
+
+
+def questions(stack: Stack) -> dict[str, dict[str, Any]]:
+    """Return what waits under Airflow's required actions, by run."""
+    path = "/dags/~/dagRuns/~/hitlDetails"
+    rows = stack.api._send("GET", path, params={"response_received": False}).json()["hitl_details"]
+    return {row["task_instance"]["dag_run_id"]: row for row in rows}
+
+
+def answer(stack: Stack, run_id: str, option: str, reason: str) -> None:
+    path = f"/dags/recsys_approve/dagRuns/{run_id}/taskInstances/approval/-1/hitlDetails"
+    stack.api._send("PATCH", path, json={"chosen_options": [option], "params_input": {"reason": reason}})
+
+
+def approval(stack: Stack, run_id: str) -> Run:
+    return stack.api.run("recsys_approve", run_id)
+
+
+def test_the_policy_let_the_first_ones_go_live(settings: Settings) -> None:
+    for placement in ("for_you", "discover"):
+        assert live(settings, placement)[0] == "1"
+        assert [(one.channel, one.verdict) for one in decisions(settings, placement)] == [("policy", "approved")]
+
+
+def test_a_training_asks_and_the_answer_in_airflow_is_published(stack: Stack, served: Settings) -> None:
+    trained = stack.api.trigger("recsys_train", {"as_of": "latest"}, "test")
+    assert finished(stack, trained) == "success"
+    asked = until(stack, lambda: len(waiting := questions(stack)) == 2 and waiting, "two questions")
+    assert sorted(asked) == [f"{DISCOVER}-2", f"{FOR_YOU}-2"]
+    question = asked[f"{FOR_YOU}-2"]
+    assert question["subject"] == f"Shall version 2 of {FOR_YOU} serve for_you?"
+    assert f"({stack.layout.mlflow_url}/#/models/{FOR_YOU}/versions/2)" in question["body"]
+    assert "| model | NDCG@10 |" in question["body"]
+    assert live(served)[0] == "1"  # silence publishes nothing
+    answer(stack, f"{DISCOVER}-2", "Reject", "too many newcomers")
+    answer(stack, f"{FOR_YOU}-2", "Approve", "the bakery looks right")
+    for name in (DISCOVER, FOR_YOU):
+        assert finished(stack, approval(stack, f"{name}-2")) == "success"
+    goes_live(stack, "2")
+    last = decisions(served)[-1]
+    assert (last.model_version, last.verdict, last.channel) == ("2", "approved", "airflow")
+    assert (last.decided_by, last.reason) == ("admin", "the bakery looks right")
+    refused = decisions(served, "discover")[-1]
+    assert (refused.model_version, refused.verdict, refused.decided_by) == ("2", "rejected", "admin")
+    assert live(served, "discover")[0] == "1"
+    assert registry.get_alias(served, FOR_YOU, "champion") == "2"
+
+
+def test_a_move_in_mlflow_is_told_by_its_webhook_and_published(stack: Stack, served: Settings) -> None:
+    with registry.connected(served) as client:
+        client.set_model_version_tag(FOR_YOU, "1", "reviewed_by", "grace")
+        client.set_registered_model_alias(FOR_YOU, "champion", "1")
+    goes_live(stack, "1")
+    last = decisions(served)[-1]
+    assert (last.model_version, last.channel, last.decided_by) == ("1", "mlflow", "grace")
+    runs = stack.api.runs("recsys_reconcile", limit=100)
+    assert any(run.run_id.startswith("mlflow__") for run in runs)
+    assert registry.get_alias(served, FOR_YOU, "previous") == "2"
+
+
+def test_a_move_to_what_the_gate_failed_is_taken_back(stack: Stack, served: Settings) -> None:
+    before = live(served, "discover")
+    registry.record_gate(served, DISCOVER, "2", gate="failed", why="It lost.")
+    registry.set_alias(served, DISCOVER, "champion", "2")
+    until(stack, lambda: registry.get_alias(served, DISCOVER, "champion") == "1", "alias that went back")
+    assert "taken back" in until(
+        stack, lambda: registry.get_version(served, DISCOVER, "2").tags.get("refused"), "tag that says why"
+    )
+    assert live(served, "discover") == before
+    assert decisions(served, "discover")[-1].decided_by == "gate"
+
+
+def test_a_form_rolls_back_at_once_and_the_alias_follows(stack: Stack, served: Settings) -> None:
+    version, publication = live(served)
+    asked = {"placement": "for_you", "reason": "too many sweets", "publication": publication}
+    run = stack.api.trigger("recsys_rollback", asked, "test")
+    assert finished(stack, run) == "success"
+    assert (version, live(served)[0]) == ("1", "2")
+    last = decisions(served)[-1]
+    assert (last.verdict, last.decided_by, last.channel) == ("rolled_back", "admin", "airflow")
+    until(stack, lambda: registry.get_alias(served, FOR_YOU, "champion") == "2", "alias of the version before")
+
+
+def test_a_form_decides_and_the_decision_is_published(stack: Stack, served: Settings) -> None:
+    asked = {"model": FOR_YOU, "version": "1", "verdict": "approved", "reason": "after all", "decided_by": "grace"}
+    assert finished(stack, stack.api.trigger("recsys_decide", asked, "test")) == "success"
+    last = decisions(served)[-1]
+    assert (last.model_version, last.decided_by, last.channel) == ("1", "admin (for grace)", "airflow")
+    goes_live(stack, "1")
