@@ -12,7 +12,7 @@ from recsys.knowledge.files import LEFT, RIGHT
 from recsys.knowledge.loading import holds
 from recsys.ledger import Champion, Decision
 from recsys.publication import CustomerList, PublicationRecord
-from recsys.publication.returning import rollback_target
+from recsys.publication.records import rollback_target
 
 
 def list_table(shown: CustomerList) -> Table:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from recsys import columns as c
-from recsys import ledger, registry
+from recsys import ledger, publication, registry
 from recsys.artifacts import facts_of, local_path
 from recsys.cuts import plan_cuts
 from recsys.evaluation.champion import TWIN, save_twin
@@ -18,6 +18,7 @@ from recsys.evaluation.evidence import evidence
 from recsys.evaluation.gate import AUTO, PASSED, judge
 from recsys.evaluation.plots import plot_bytes
 from recsys.evaluation.report import REPORT
+from recsys.evaluation.sheets import Sheet, has_sheet, write_sheet
 from recsys.pipeline.aliases import reconcile_aliases
 from recsys.pipeline.evaluating import papers
 from recsys.pipeline.reviewing import decided_about
@@ -103,7 +104,7 @@ def _bundle(settings: Settings, source: Snapshot, rankers: str, placement: str, 
 
 
 def apply_gate(settings: Settings, *, evaluation: str, versions: list[dict[str, Any]]) -> Result:
-    """Judge every version, and write the verdict to its page in MLflow."""
+    """Judge every version, and write the verdict to its page in MLflow and to its sheet."""
     found = _read_evaluation(evaluation)
     with open_warehouse(settings, purpose="read the champions") as warehouse:
         migrate(warehouse)
@@ -118,6 +119,8 @@ def apply_gate(settings: Settings, *, evaluation: str, versions: list[dict[str, 
             registry.record_gate(settings, registry.get_version(settings, model, number), verdict)
             page = evidence(found, placement, verdict=verdict, report_link=version["report"])
             registry.describe(settings, model, number, page)
+        if not serves or not has_sheet(settings, model, number):
+            write_sheet(settings, _sheet(version, evaluation, found["as_of"], verdict))
         verdicts.append(
             {
                 **version,
@@ -129,6 +132,11 @@ def apply_gate(settings: Settings, *, evaluation: str, versions: list[dict[str, 
             }
         )
     return {"verdicts": verdicts}
+
+
+def _sheet(version: Mapping[str, Any], evaluation: str, as_of: str, verdict: dict[str, Any]) -> Sheet:
+    named = {name: version[name] for name in (c.PLACEMENT, "model", "version", "run_id", "report")}
+    return Sheet(**named, evaluation=evaluation, as_of=as_of, verdict=verdict)
 
 
 def _compared_with(figures: Mapping[str, Any]) -> list[str] | None:
@@ -150,6 +158,7 @@ def promote(settings: Settings, *, verdicts: list[dict[str, Any]], now: datetime
         migrate(warehouse)
         settled = [_settle(warehouse, verdict, now) for verdict in verdicts]
         aliases = ledger.list_aliases(warehouse)
+        publication.write_board(warehouse, settings)
     for one in settled:
         _tag_review(settings, one, channel)
     moved = reconcile_aliases(settings, aliases, now)

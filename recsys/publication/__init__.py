@@ -5,6 +5,7 @@ and go live by one transaction that moves a pointer. Readers use the view ``recs
 the files that :func:`export_live` keeps for readers of an embedded warehouse.
 """
 
+from recsys.publication.board import read_board, write_board
 from recsys.publication.customer import CustomerList, ListRow, customer_list
 from recsys.publication.live_files import export_live
 from recsys.publication.live_lists import LivePublication, live_list, live_publications
@@ -34,5 +35,7 @@ __all__ = [
     "live_publication",
     "live_publications",
     "publish",
+    "read_board",
     "rollback",
+    "write_board",
 ]

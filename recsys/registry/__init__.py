@@ -17,7 +17,7 @@ from recsys.registry.aliases import (
     restore_alias,
     set_alias,
 )
-from recsys.registry.connection import connected, redact
+from recsys.registry.connection import connected, pages_address, redact
 from recsys.registry.models import (
     DECISION,
     ModelVersion,
@@ -59,6 +59,7 @@ __all__ = [
     "log_found",
     "log_training",
     "log_trials",
+    "pages_address",
     "project_aliases",
     "record_gate",
     "record_refusal",

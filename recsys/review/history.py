@@ -1,0 +1,80 @@
+"""What was published and decided, placement by placement, and what one triggered run has changed."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from recsys.evaluation import words
+from recsys.publication import read_board
+from recsys.review.overview import way_back
+from recsys.review.versions import placement_of
+from recsys.settings import Settings
+
+View = dict[str, Any]
+TONES: Final = {"live": "good", "withdrawn": "bad", "failed": "bad", "staged": "open"}
+VERDICTS: Final = {"approved": "good", "rejected": "bad", "rolled_back": "bad"}
+
+
+def history(settings: Settings) -> list[View]:
+    """Return each placement's publications and decisions, the newest first, and its way back."""
+    board = read_board(settings)
+    return [_placement(name, placement_of(board, name)) for name in settings.placements]
+
+
+def _placement(name: str, placement: Mapping[str, Any]) -> View:
+    back = way_back(placement)
+    return {
+        "name": name,
+        "title": words.placement(name),
+        "way_back": back,
+        "publications": [
+            {
+                **one,
+                "tone": TONES.get(one["status"], ""),
+                "is_target": back is not None and one["publication_id"] == placement["returns_to"],
+            }
+            for one in placement["publications"]
+        ],
+        "decisions": [
+            {**one, "tone": VERDICTS.get(one["verdict"], ""), "did": one["verdict"].replace("_", " ")}
+            for one in placement["decisions"]
+        ],
+    }
+
+
+def outcome(settings: Settings, conf: Mapping[str, Any]) -> View:
+    """Return what the board says now about what a run was triggered for.
+
+    Args:
+        settings: where home is.
+        conf: the run's parameters: a placement, or a model and its version.
+
+    Returns:
+        ``placement`` (its name; empty for a run about none), ``decision`` (the newest that concerns it, or None),
+        ``live`` (the publication that is live, or None), ``champion`` and ``is_followed`` (whether the lists that are
+        live are the champion's).
+    """
+    board = read_board(settings)
+    name = str(conf.get("placement") or "") or _placement_of(board, conf)
+    placement = placement_of(board, name)
+    about = [one for one in placement["decisions"] if "version" not in conf or _is_about(one, conf)]
+    live = next((one for one in placement["publications"] if one["publication_id"] == placement["live"]), None)
+    champion = placement["champion"]
+    served = None if live is None else (live["model_name"], live["model_version"])
+    return {
+        "placement": name,
+        "decision": about[0] if about else None,
+        "live": live,
+        "champion": champion,
+        "is_followed": champion is not None and served == (champion["model_name"], champion["model_version"]),
+    }
+
+
+def _placement_of(board: Mapping[str, Mapping[str, Any]], conf: Mapping[str, Any]) -> str:
+    for name, placement in board.items():
+        if any(_is_about(one, conf) for one in placement["decisions"]):
+            return name
+    return ""
+
+
+def _is_about(decision: Mapping[str, Any], conf: Mapping[str, Any]) -> bool:
+    return (decision["model_name"], decision["model_version"]) == (conf.get("model"), conf.get("version"))
