@@ -107,7 +107,8 @@ def test_it_shows_what_is_live(client: TestClient, published: Settings) -> None:
 def test_it_shows_publications_and_decisions(client: TestClient, published: Settings) -> None:
     shown = get(client, "/history").text
     assert shown.index("p7") < shown.index("p6")
-    for part in ("superseded", "A rollback returns to these lists.", "Looks good.", "<b>ada</b> by cli", "for_you-000002"):
+    told = ("superseded", "A rollback returns to these lists.", "Looks good.", "<b>ada</b> by cli", "for_you-000002")
+    for part in told:
         assert part in shown
 
 
