@@ -252,7 +252,7 @@ def _refusal(request: Request, status: int, problem: str) -> Response:
     return HTMLResponse(content, status, HEADERS)
 
 
-def _page(page: str, user: Any, status: int = 200, **shown: Any) -> HTMLResponse:
+def _page(name: str, user: Any, code: int = 200, **shown: Any) -> HTMLResponse:
     from recsys import review
 
     context = {
@@ -262,7 +262,7 @@ def _page(page: str, user: Any, status: int = 200, **shown: Any) -> HTMLResponse
         # Two presses of the same button start one run.
         "token": secrets.token_hex(8),
     }
-    return HTMLResponse(review.render(page, **{**context, **shown}), status, HEADERS)
+    return HTMLResponse(review.render(name, **{**context, **shown}), code, HEADERS)
 
 
 def _started(user: Any, kind: str, token: str, conf: dict[str, Any]) -> RedirectResponse:

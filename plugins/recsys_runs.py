@@ -99,9 +99,7 @@ def require_ready(dag_id: str) -> None:
     if model.has_import_errors:
         raise NotReadyError(f"The DAG {dag_id} can't be imported; Airflow's list of import errors says why.")
     if model.is_paused:
-        raise NotReadyError(
-            f"The DAG {dag_id} is paused, so nothing would happen: unpause it in Airflow first."
-        )
+        raise NotReadyError(f"The DAG {dag_id} is paused, so nothing would happen: unpause it in Airflow first.")
 
 
 def run_state(dag_id: str, run_id: str) -> RunState | None:
