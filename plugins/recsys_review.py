@@ -10,6 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 from urllib.parse import quote, urlencode, urlsplit
 
+import recsys_following
 import recsys_runs
 from airflow.plugins_manager import AirflowPlugin
 from fastapi import Depends, FastAPI, Form, HTTPException, Query, Request
@@ -36,14 +37,6 @@ REPORT_HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'; base-uri 'none'",
 }
 READING: Final = ("GET", "HEAD")
-TOLD: Final = {
-    "queued": "Waiting for Airflow to begin.",
-    "running": "At work.",
-    "success": "Done.",
-    "failed": "It failed, and changed nothing or all of it. The run's page in Airflow has the message.",
-}
-TONES: Final = {"success": "good", "failed": "bad"}
-
 Text = Annotated[str, Form(min_length=1, max_length=500, pattern=r"\S")]
 Name = Annotated[str, Form(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,126}$")]
 Token = Annotated[str, Form(pattern=r"^[0-9a-f]{16}$")]
@@ -157,31 +150,24 @@ def report(evaluation: Annotated[str, Query(max_length=200)]) -> Response:
 @app.get("/run")
 def run(user: User, dag: str, run: str) -> HTMLResponse:
     """Show a run that was triggered here, and, once it is done, what is so now."""
-    from recsys import review
-
-    found = _run_of(user, dag, run)
+    shown = _followed(user, dag, run)
     return _page(
         "run",
         user,
-        title=_title(dag, found.conf),
-        state=found.state,
-        tone=TONES.get(found.state, ""),
-        told=TOLD.get(found.state, ""),
-        is_done=found.is_done,
-        by=found.by,
+        title=_title(dag, shown.run.conf),
+        shown=shown,
+        tone=recsys_following.TONES.get(shown.run.state, ""),
         dag=dag,
-        run=run,
         page_of_run=f"../dags/{quote(dag)}/runs/{quote(run)}",
-        now=review.outcome(_settings(), found.conf),
     )
 
 
 @app.get("/run-state")
 def run_state(user: User, dag: str, run: str) -> JSONResponse:
     """Tell how far a run is."""
-    found = _run_of(user, dag, run)
-    told = {"state": found.state, "told": TOLD.get(found.state, ""), "is_done": found.is_done}
-    return JSONResponse(told, headers=HEADERS)
+    shown = _followed(user, dag, run)
+    told = {"state": shown.run.state, "told": shown.told, "lists": shown.lists}
+    return JSONResponse({**told, "is_done": shown.run.is_done, "is_settled": shown.is_settled}, headers=HEADERS)
 
 
 @app.get("/{name}")
@@ -291,8 +277,8 @@ def _started(user: Any, kind: str, token: str, conf: dict[str, Any]) -> Redirect
     return RedirectResponse(f"run?{urlencode({'dag': dag_id, 'run': run_id})}", 303, HEADERS)
 
 
-def _run_of(user: Any, dag_id: str, run_id: str) -> recsys_runs.RunState:
-    """Return a run of this platform's that a user may look at.
+def _followed(user: Any, dag_id: str, run_id: str) -> recsys_following.Followed:
+    """Return a run of this platform's that a user may look at, with what is to be said about it.
 
     Raises:
         HTTPException: 404 if there is none, 403 if the user may not.
@@ -302,7 +288,8 @@ def _run_of(user: Any, dag_id: str, run_id: str) -> recsys_runs.RunState:
         raise HTTPException(404, f"There is no run {run_id!r} of a DAG {dag_id!r} of this platform.")
     if not recsys_runs.may(user, recsys_runs.READ, dag_id):
         raise HTTPException(403, f"Airflow doesn't let you look at runs of {dag_id}.")
-    return found
+    may_read_logs = recsys_runs.may(user, recsys_runs.READ, dag_id, recsys_runs.LOGS)
+    return recsys_following.follow(_settings(), dag_id, found, may_read_logs=may_read_logs)
 
 
 def _title(dag_id: str, conf: Any) -> str:

@@ -4,8 +4,6 @@ import importlib
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,63 +12,14 @@ from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 
 from recsys.assets import assets_root
-from recsys.publication import publish
 from recsys.settings import Settings
 from recsys.warehouse import open_warehouse
-from tests.support.airflow_home import USERS
-from tests.support.publications import AS_OF, ITEMS, NOW, approve, made_lists, write_publication
-from tests.support.warehouse import make_settings, user_id, write_small_shop
+from tests.support.publications import AS_OF, NOW
+from tests.support.warehouse import user_id
 
 PLUGINS = assets_root() / "plugins"
 ROOT = "/recommendations"
-HOSTILE = '<script>alert("x")</script>'
-
-
-@pytest.fixture(scope="session")
-def server(database: None) -> FastAPI:
-    """Airflow's API server, with the plugins of the folder."""
-    from airflow.api_fastapi.app import create_app
-
-    return create_app()
-
-
-@pytest.fixture(scope="session")
-def tokens(server: FastAPI) -> dict[str, str]:
-    """Who has logged in."""
-    with TestClient(server) as client:
-        answers = {name: client.post("/auth/token", json={"username": name, "password": name}) for name in USERS}
-    return {name: answer.json()["access_token"] for name, answer in answers.items()}
-
-
-@pytest.fixture
-def settings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """An empty home, which the pages' own settings name."""
-    made = make_settings(tmp_path_factory.mktemp("page"))
-    monkeypatch.setenv("RECSYS_HOME", str(made.home))
-    return made
-
-
-@pytest.fixture
-def published(settings: Settings) -> Settings:
-    """Lists are live on one placement; the warehouse is closed again. A title and a reason hold HTML."""
-    with open_warehouse(settings, purpose="test") as warehouse:
-        write_small_shop(warehouse, users=60, items=ITEMS, days=60)
-        with warehouse.transaction() as connection:
-            connection.exec_driver_sql("update shop.items set title = '<b>Bread</b> & butter' where item_id = 'i003'")
-        for number in (6, 7):
-            now = NOW - timedelta(days=7 - number)
-            approve(warehouse, str(number), now=now)
-            lists = made_lists(label=HOSTILE, shift=7 - number)
-            files = settings.resolved_home / "files"
-            publish(warehouse, settings, write_publication(files, f"p{number}", lists, version=str(number)), now=now)
-    return settings
-
-
-@pytest.fixture
-def client(server: FastAPI, tokens: dict[str, str]) -> Iterator[TestClient]:
-    """A browser in which a viewer has logged in: it sends the cookie of Airflow's UI."""
-    with TestClient(server, cookies={"_token": tokens["vera"]}, base_url="http://airflow.shop") as opened:
-        yield opened
+HOSTILE = '<script>alert("x")</script>'  # as the published lists say it
 
 
 def plugin() -> Any:
@@ -115,10 +64,10 @@ def test_it_shows_publications_and_decisions(client: TestClient, published: Sett
 def test_it_shows_a_customers_own_list(client: TestClient, published: Settings) -> None:
     answer = get(client, "/customer", user=f" {user_id(1)} ", placement="for_you")
     assert answer.status_code == 200
-    assert answer.text.count('<td class="muted">popularity</td>') == 10
+    assert answer.text.count('data-label="by">popularity</td>') == 10
     assert "Product 4 of group 1" in answer.text
     assert "Department 1 &gt; Group 1" in answer.text
-    assert '<td class="number">0.3333</td>' in answer.text
+    assert 'data-label="score">0.3333</td>' in answer.text
     assert f"The own list of customer <b>{user_id(1)}</b> on\n<b>for_you</b>" in answer.text
     assert 'id="why"' not in answer.text
 

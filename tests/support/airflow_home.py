@@ -11,6 +11,8 @@ from recsys.assets import assets_root
 
 USERS = {"ada": "admin", "uma": "user", "vera": "viewer"}
 """Who may log in, each with their own name as the password, and their role."""
+ADDRESS = "http://airflow.shop"
+"""Where a browser finds Airflow in tests that need no browser."""
 
 _HOME = tempfile.mkdtemp(prefix="airflow-")
 atexit.register(shutil.rmtree, _HOME, ignore_errors=True)

@@ -31,9 +31,11 @@ const follow = async () => {
     const answer = await fetch(run.dataset.state, { headers: { accept: "application/json" } });
     if (answer.ok) {
       const now = await answer.json();
-      document.querySelector("#state").textContent = now.state;
-      if (document.querySelector("#told").textContent !== now.told) document.querySelector("#told").textContent = now.told;
-      if (now.is_done) { window.location.reload(); return; }
+      for (const name of ["state", "told", "lists"]) {
+        const shown = document.getElementById(name);
+        if (shown.textContent !== now[name]) shown.textContent = now[name];
+      }
+      if (now.is_settled || (now.is_done && !("done" in run.dataset))) { window.location.reload(); return; }
     }
   } catch { /* The server is away for a moment: ask again. */ }
   window.setTimeout(follow, 1000);
