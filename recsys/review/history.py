@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from recsys.evaluation import words
+from recsys.evaluation.sheets import list_sheets
 from recsys.publication import read_board
 from recsys.review.overview import way_back
 from recsys.review.versions import placement_of
@@ -54,7 +55,7 @@ def outcome(settings: Settings, conf: Mapping[str, Any]) -> View:
         live are the champion's).
     """
     board = read_board(settings)
-    name = str(conf.get("placement") or "") or _placement_of(board, conf)
+    name = str(conf.get("placement") or "") or _placement_of(settings, conf)
     placement = placement_of(board, name)
     about = [one for one in placement["decisions"] if "version" not in conf or _is_about(one, conf)]
     live = next((one for one in placement["publications"] if one["publication_id"] == placement["live"]), None)
@@ -69,11 +70,12 @@ def outcome(settings: Settings, conf: Mapping[str, Any]) -> View:
     }
 
 
-def _placement_of(board: Mapping[str, Mapping[str, Any]], conf: Mapping[str, Any]) -> str:
-    for name, placement in board.items():
-        if any(_is_about(one, conf) for one in placement["decisions"]):
-            return name
-    return ""
+def _placement_of(settings: Settings, conf: Mapping[str, Any]) -> str:
+    """Return the placement of a run's model, as far as its version's sheet or the model's name says."""
+    named = (conf.get("model"), conf.get("version"))
+    sheets = [one.placement for one in list_sheets(settings) if (one.model, one.version) == named]
+    others = [name for name in settings.placements if settings.model_name(name) == named[0]]
+    return next(iter([*sheets, *others]), "")
 
 
 def _is_about(decision: Mapping[str, Any], conf: Mapping[str, Any]) -> bool:
