@@ -43,6 +43,8 @@ def write_board(warehouse: Warehouse, settings: Settings) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     # The lock is taken before the warehouse is read: else a slow writer could replace a newer board.
     with FileLock(path.with_name(".lock")):
+        for left in path.parent.glob(f".{BOARD}.*"):  # by a writer that was killed
+            left.unlink()
         placements = {name: _placement(warehouse, settings, name) for name in settings.placements}
         return replace_json(path, {"version": VERSION, "placements": placements})
 
