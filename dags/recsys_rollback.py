@@ -41,8 +41,11 @@ def rollback() -> dict[str, Any]:
         now=clock(),
         since=clock_of(context),
     )
+    log = logging.getLogger(__name__)
+    if result["repeated"]:
+        log.warning("It was done already: %s is live. For another step back name it as the one to withdraw.", result)
     if result["mlflow_later"]:
-        logging.getLogger(__name__).warning("MLflow's aliases follow by recsys_reconcile: %s", result["mlflow_later"])
+        log.warning("MLflow's aliases follow by recsys_reconcile: %s", result["mlflow_later"])
     return result
 
 

@@ -4,6 +4,9 @@
 measures it beside every simpler model on a time window that it has not seen, and registers it in MLflow
 with the evidence. The gate then either promotes it or leaves it for a person, whom `recsys_approve` asks.
 
+A scheduled run asks first whether a training is worth it: new events, drift, age (section `retraining` of the
+settings). Otherwise everything is skipped, and *needed* says why. A run that a person starts always trains.
+
 **Inputs.** The warehouse's `shop` schema, read once by the task *snapshot*; everything after reads that
 snapshot. *As of* and *placements* are asked by the trigger form.
 
@@ -32,10 +35,26 @@ from recsys_wiring import (
     TRAIN,
     at,
     chain_params,
+    clock_of,
     explained,
     snapshot,
     task_settings,
 )
+
+
+@task(pool=POOL)
+def needed() -> dict[str, Any]:
+    """Ask whether a training is worth it; one that a person started is."""
+    from recsys import pipeline
+
+    context = get_current_context()
+    if context["dag_run"].run_type != "scheduled":
+        return {"needed": True, "reasons": ["A person started it."]}
+    asked = pipeline.retraining_needed(task_settings(), now=clock_of(context))
+    if not asked["needed"]:
+        context["ti"].xcom_push("return_value", asked)
+        raise AirflowSkipException(f"No training is needed. {' '.join(asked['reasons'])}")
+    return asked
 
 
 @task
@@ -156,6 +175,7 @@ def waiting(promoted: dict[str, Any], verdicts: list[dict[str, Any]]) -> list[di
 def train() -> None:
     """Wire the stages from the snapshot to the promotion."""
     taken = snapshot()
+    needed() >> taken
     described = features(taken["snapshot"])
     proposed = explained(candidates).partial(snapshot=taken["snapshot"]).expand(generator=GENERATORS)
     ranked = ranking_set(taken["snapshot"], described["features"], proposed)

@@ -13,14 +13,18 @@ from airflow.sdk import (
     Asset,
     BaseHook,
     CronTriggerTimetable,
+    DeadlineAlert,
+    DeadlineReference,
     ExceptionRetryPolicy,
     Param,
     RetryAction,
     RetryRule,
+    SyncCallback,
     get_current_context,
     task,
 )
 from airflow.sdk.exceptions import AirflowNotFoundException
+from recsys_notify import Notifier
 
 from recsys.settings import Settings, load_settings
 
@@ -37,6 +41,8 @@ DECIDE = f"{NAMESPACE}_decide"
 RECONCILE = f"{NAMESPACE}_reconcile"
 ROLLBACK = f"{NAMESPACE}_rollback"
 DEADLINE = timedelta(hours=_SETTINGS.review.deadline_hours)
+SUPPRESS = f"{NAMESPACE}_suppress"
+MONITOR = f"{NAMESPACE}_monitor"
 POOL = f"{NAMESPACE}_warehouse"  # one slot: an embedded warehouse has one writer
 CONNECTION = "recsys_warehouse"
 
@@ -51,7 +57,15 @@ LIVE_LISTS = Asset(name=f"{NAMESPACE}_live", uri=f"x-recsys://{NAMESPACE}/live",
 _PERSON_NEEDED = RetryRule(
     exception=[
         f"recsys.errors.{kind}"
-        for kind in ("SettingsError", "SourceError", "ContractError", "NotFoundError", "AuditError", "RefusedError")
+        for kind in (
+            "SettingsError",
+            "SourceError",
+            "ContractError",
+            "NotFoundError",
+            "AuditError",
+            "RefusedError",
+            "BreachError",
+        )
     ],
     action=RetryAction.FAIL,
     reason="another try can't help: a setting, the data or a decision has to change first",
@@ -75,6 +89,24 @@ FIRST: dict[str, Any] = {"priority_weight": 1000, "weight_rule": "absolute"}
 def at(cron: str) -> CronTriggerTimetable:
     """Return a schedule in UTC. A DAG first seen shortly after its hour waits for the next one."""
     return CronTriggerTimetable(cron, timezone="UTC", run_immediately=timedelta(0))
+
+
+def publish_in_time() -> DeadlineAlert | None:
+    """Return the alert that tells when a publication takes longer than the settings allow; None if there is none.
+
+    It counts from when the run was queued, since a run that was started by hand or by a champion has no logical date.
+    """
+    hours = _SETTINGS.monitoring.publish_within_hours
+    if hours is None:
+        return None
+    what = f"The publication isn't done {hours:g} hours after it began: customers see older lists."
+    return DeadlineAlert(
+        reference=DeadlineReference.DAGRUN_QUEUED_AT,
+        interval=timedelta(hours=hours),
+        # By the executor, since the triggerer can't import what stands in a DAG bundle.
+        callback=SyncCallback(Notifier, kwargs={"what": what}),
+        name="publication in time",
+    )
 
 
 def chain_params() -> dict[str, Param]:

@@ -51,3 +51,7 @@ class RegistryError(RecsysError):
 
 class StackError(RecsysError):
     """The local Airflow or MLflow did not start, or stopped: port taken, disk full, killed process."""
+
+
+class BreachError(RecsysError):
+    """Monitoring found figures beyond their limits; the message lists every one and what to do."""

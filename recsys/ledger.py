@@ -4,6 +4,9 @@ Decisions are only ever added. The champion of a placement follows from them, re
 approval puts a version on top, a rollback goes back to the version it names. The aliases in MLflow are a
 projection: what each should be is written here in the same transaction as the decision, and so is, later,
 what was last written there, so that a late write can be told from a person's change.
+
+A version may also be allowed for a share of the customers (``canary``). That makes no champion; a rejection or a
+rollback ends it, in the same transaction.
 """
 
 from collections.abc import Callable
@@ -14,6 +17,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError
 
+from recsys import canaries
 from recsys.assets import read_sql
 from recsys.errors import ConflictError, NotFoundError, SettingsError
 from recsys.warehouse import Warehouse
@@ -21,7 +25,8 @@ from recsys.warehouse import Warehouse
 APPROVED: Final = "approved"
 REJECTED: Final = "rejected"
 ROLLED_BACK: Final = "rolled_back"
-VERDICTS: Final = (APPROVED, REJECTED, ROLLED_BACK)
+CANARY: Final = "canary"
+VERDICTS: Final = (APPROVED, REJECTED, ROLLED_BACK, CANARY)
 POLICY: Final = "policy"
 CHANNELS: Final = (POLICY, "airflow", "mlflow", "cli")
 
@@ -131,6 +136,10 @@ def record_decision(
     """
     ruling = Ruling(placement, (model_name, str(model_version)), verdict, decided_by, channel, reason)
     _check(ruling)
+    if verdict == CANARY:
+        raise SettingsError(
+            "A canary is begun with its lists, by start_canary; the ledger alone would show nobody any."
+        )
     with warehouse.transaction() as connection:
         # Before anything is read: who decides meanwhile takes this number, and then it is not ours any more.
         number = _next_number(connection)
@@ -189,7 +198,19 @@ def add_decision(
             f"Another decision was recorded while {ruling.verdict!r} for {ruling.placement} was being "
             "written. Look at it (recsys status), then decide again."
         ) from error
-    _project(warehouse, connection, ruling, now=now)
+    if ruling.verdict in (REJECTED, ROLLED_BACK):
+        # A rollback says that something is wrong on the placement, so a trial there ends as well, of any version.
+        is_rollback = ruling.verdict == ROLLED_BACK
+        canaries.end_canary(
+            connection,
+            ruling.placement,
+            None if is_rollback else ruling.version,
+            move=ROLLED_BACK if is_rollback else canaries.WITHDRAWN,
+            decision_id=decision_id,
+            now=now,
+        )
+    if ruling.verdict != CANARY:
+        _project(warehouse, connection, ruling, now=now)
     return decision_id
 
 
@@ -210,6 +231,13 @@ def champion(warehouse: Warehouse, placement: str, *, connection: Connection | N
         connection: a transaction to read in.
     """
     history = list_decisions(warehouse, placement, connection=connection)
+    standing = champions(history)
+    return _as_champion(history, standing[-1]) if standing else None
+
+
+def champion_at(warehouse: Warehouse, placement: str, moment: datetime) -> Champion | None:
+    """Return the champion that the ledger had at a moment, naive UTC; None if nothing was approved then."""
+    history = [entry for entry in list_decisions(warehouse, placement) if entry.decided_at <= moment]
     standing = champions(history)
     return _as_champion(history, standing[-1]) if standing else None
 
@@ -241,9 +269,11 @@ def decisions_about(history: list[Decision], version: Version) -> list[Decision]
 def refusal(history: list[Decision], version: Version) -> Decision | None:
     """Return the rejection or rollback that is the last word of a person about a version, else None.
 
-    A policy doesn't overrule it, whatever the policy decided since; a person's approval ends it.
+    A policy doesn't overrule it, whatever the policy decided since; a person's approval ends it. A canary does not: it
+    allows a version for a share only.
     """
-    words = [entry for entry in decisions_about(history, version) if entry.channel != POLICY]
+    about = [entry for entry in decisions_about(history, version) if entry.verdict != CANARY]
+    words = [entry for entry in about if entry.channel != POLICY]
     return words[-1] if words and words[-1].verdict in (REJECTED, ROLLED_BACK) else None
 
 

@@ -1,5 +1,6 @@
 """The command line: what it prints, how it ends, and that it is documented."""
 
+import json
 import os
 import subprocess
 import sys
@@ -12,9 +13,10 @@ from typer.testing import CliRunner, Result
 
 from recsys.cli import app
 from recsys.cli.stages import StageMeter, describe, peak_mib, reset_peak
-from recsys.publication import publish
+from recsys.publication import publish, start_canary
 from recsys.settings import Settings
 from recsys.warehouse import open_warehouse
+from tests.support.monitored import trained
 from tests.support.publications import ITEMS, NOW, approve, made_lists, write_publication
 from tests.support.warehouse import make_settings, user_id, write_small_shop
 
@@ -35,6 +37,7 @@ COMMANDS = {
     "demo",
     "migrate",
     "rules",
+    "monitor",
 }
 
 
@@ -208,6 +211,40 @@ def test_rules_are_loaded_and_listed_with_what_holds(settings: Settings, tmp_pat
     assert "goes_with" in run("rules", "list").output
 
 
+def test_status_says_whether_a_training_is_needed(settings: Settings) -> None:
+    away = run("status")
+    assert away.exit_code == 0
+    assert "Whether a training is needed can't be told: MLflow at http://127.0.0.1:9" in away.output
+    with open_warehouse(settings, purpose="test") as warehouse:
+        trained(warehouse, datetime(2024, 12, 31), version="2")
+    known = run("status").output
+    assert "A training is needed:\n  discover: there is no champion yet." in known
+
+
+def test_monitor_shows_what_it_measured_and_ends_with_1_for_a_breach(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("SAMPLE", "100"), ("MIN_COVERAGE", "0.1"), ("MAX_FALLBACK", "1.0")):
+        monkeypatch.setenv(f"RECSYS_MONITORING__{name}", value)
+    quiet = run("monitor", "--all")
+    assert quiet.exit_code == 0, quiet.output
+    for part in ("data_age_hours", "coverage_share", "30 of 6", "0 breaches", "MLflow at http://127.0.0.1:9"):
+        assert part in quiet.output
+    monkeypatch.setenv("RECSYS_MONITORING__MIN_COVERAGE", "0.9")
+    low = run("monitor")
+    assert low.exit_code == 1
+    assert "1 breaches" in low.output
+    assert low.output.index("breach") < low.output.index("ok")
+    assert "data_age_hours" not in low.output  # it has no limit
+
+
+def test_monitor_without_a_shop_says_what_to_load(home: Path) -> None:
+    result = run("monitor")
+    assert result.exit_code == 1
+    assert "Load a shop first" in result.stderr
+    assert not home.exists()
+
+
 def test_publications_status_and_rollback(settings: Settings) -> None:
     listed = run("publications", "--placement", "for_you").output
     assert listed.index("p2") < listed.index("p1")
@@ -228,6 +265,33 @@ def test_publications_status_and_rollback(settings: Settings) -> None:
     assert "too many sweets" in after
     assert "Because p1 says so." in run("recommend", user_id(0)).output
     assert run("rollback").exit_code == 1
+
+
+def test_publications_as_json_lead_to_the_decision(settings: Settings) -> None:
+    newest, oldest = json.loads(run("publications", "--json").stdout)
+    assert [newest["publication_id"], oldest["publication_id"]] == ["p2", "p1"]
+    origin = ("model_version", "state_id", "run_id", "snapshot_id", "code_commit", "kind", "decision_id")
+    assert [newest[name] for name in origin] == [
+        "2",
+        "state-1",
+        "run-1",
+        "snapshot-1",
+        "unknown",
+        "main",
+        "for_you-000002",
+    ]
+    assert (newest["decision"]["decided_by"], newest["decision"]["verdict"]) == ("ada", "approved")
+
+
+def test_status_tells_of_a_canary(settings: Settings, tmp_path: Path) -> None:
+    lists = write_publication(tmp_path / "files", "c1", made_lists(shift=5), version="3")
+    who = {"decided_by": "ada", "channel": "cli", "reason": "a try"}
+    with open_warehouse(settings, purpose="test") as warehouse:
+        start_canary(warehouse, settings, lists, share=0.1, **who, now=NOW + timedelta(days=2))
+    shown = run("status").output
+    assert "The canary for_you-canary-0001 shows version 3 of recsys_for_you to 10.00% of the customers" in shown
+    # What is live for everybody is still told as what is live.
+    assert "p1 (version 1)" in shown
 
 
 def test_rollback_asks_which_placement_when_several_are_live(settings: Settings, tmp_path: Path) -> None:

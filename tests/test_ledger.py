@@ -165,6 +165,12 @@ def test_bad_decisions_are_refused(warehouse: Warehouse, changes: dict[str, str]
     assert ledger.list_decisions(warehouse) == []
 
 
+def test_a_canary_is_begun_with_its_lists_only(warehouse: Warehouse) -> None:
+    with pytest.raises(SettingsError, match="A canary is begun with its lists"):
+        decide(warehouse, "canary", "2")
+    assert ledger.list_decisions(warehouse) == []
+
+
 def decision(number: int, verdict: str, version: str, restored: str | None = None) -> Decision:
     model = MODEL if restored else None
     return Decision(

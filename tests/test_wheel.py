@@ -138,8 +138,8 @@ def test_airflow_reads_the_installed_dags_and_the_page(installed: Installed) -> 
     printed = installed.run("python", "-c", PARSED, AIRFLOW__CORE__PLUGINS_FOLDER=str(shipped / "plugins"), **told)
     parsed = json.loads(printed.splitlines()[-1])
     assert parsed["faults"] == {}
-    assert sorted(parsed["apps"]) == ["MLflow's webhook", "Recommendations"]
-    names = ("approve", "decide", "publish", "reconcile", "rollback", "train")
+    assert sorted(parsed["apps"]) == ["MLflow's webhook", "Recommendation metrics", "Recommendations"]
+    names = ("approve", "decide", "monitor", "publish", "reconcile", "rollback", "suppress", "train")
     assert sorted(parsed["dags"]) == [f"recsys_{name}" for name in names]
     assert all(Path(file).is_relative_to(shipped) for file in parsed["dags"].values())
 

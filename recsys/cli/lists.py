@@ -1,7 +1,10 @@
 """Commands about what customers see: recommend, publications, rollback, status."""
 
 import getpass
-from typing import TYPE_CHECKING, Annotated
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -9,6 +12,8 @@ from recsys.cli.app import app, make_console, open_ready, read_settings
 from recsys.errors import NotFoundError, SettingsError
 
 if TYPE_CHECKING:
+    from recsys.ledger import Alias, Decision
+    from recsys.publication import Canary, PublicationRecord
     from recsys.settings import Settings
     from recsys.warehouse import Warehouse
 
@@ -48,6 +53,9 @@ def recommend(
 @app.command()
 def publications(
     placement: Annotated[str | None, typer.Option(metavar="P", help="Only this placement.")] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="As JSON, with state, run, snapshot, code and decision of each.")
+    ] = False,
 ) -> None:
     """List what was published, newest first.
 
@@ -57,7 +65,9 @@ def publications(
     Examples:
       recsys publications
       recsys publications --placement for_you
+      recsys publications --json
     """
+    from recsys import ledger
     from recsys.cli.tables import publication_table
     from recsys.publication import list_publications
 
@@ -66,6 +76,10 @@ def publications(
         settings.placement(placement)
     with open_ready(settings, "recsys publications") as warehouse:
         records = list_publications(warehouse, placement)
+        decisions = ledger.list_decisions(warehouse, placement)
+    if as_json:
+        typer.echo(json.dumps(_with_decisions(records, decisions), indent=1, default=str))
+        return
     console = make_console()
     if not records:
         console.print("Nothing was published yet. recsys run publishes.")
@@ -120,15 +134,17 @@ def rollback(
 def status() -> None:
     """Show what is live, who approved it, and what waits.
 
-    It also says what a rollback would return to.
+    It also says what a rollback would return to, and whether a training is needed.
 
     \b
     Examples:
       recsys status
     """
     from recsys import ledger
+    from recsys.cli.monitoring import training_lines
     from recsys.cli.tables import decision_table, status_table
-    from recsys.publication import list_publications
+    from recsys.moments import clock
+    from recsys.publication import list_canaries, list_publications
 
     settings = read_settings()
     with open_ready(settings, "recsys status") as warehouse:
@@ -136,23 +152,45 @@ def status() -> None:
         records = list_publications(warehouse)
         decisions = ledger.list_decisions(warehouse)
         aliases = ledger.list_aliases(warehouse)
+        canaries = list_canaries(warehouse)
         name = warehouse.name
     console = make_console()
     console.print(f"Warehouse  {name}\nHome       {settings.resolved_home}", markup=False, soft_wrap=True)
     console.print(status_table(list(settings.placements), champions, records))
     if decisions:
         console.print(decision_table(decisions[-5:]))
+    for line in [*_canary_lines(canaries), *_alias_lines(aliases), *training_lines(settings, clock())]:
+        console.print(line, markup=False)
+
+
+def _canary_lines(canaries: "list[Canary]") -> Iterator[str]:
+    """Say which versions are on trial, a line each."""
+    for canary in canaries:
+        if canary.status == "running":
+            whom = "nobody (shadow)" if canary.is_shadow else f"{canary.share:.2%} of the customers"
+            yield (
+                f"The canary {canary.canary_id} shows version {canary.model_version} of {canary.model_name} to {whom}: "
+                "recsys canary status."
+            )
+
+
+def _alias_lines(aliases: "list[Alias]") -> Iterator[str]:
+    """Say which versions wait for a person, and what MLflow does not show yet, a line each."""
     for alias in aliases:
-        if alias.alias == ledger.CHALLENGER and alias.wanted_version is not None:
-            text = (
+        if alias.alias == "challenger" and alias.wanted_version is not None:
+            yield (
                 f"Version {alias.wanted_version} of {alias.model_name} waits for a decision: recsys approve or "
                 f"reject {alias.model_name} {alias.wanted_version} --reason WHY."
             )
-            console.print(text, markup=False)
         if not alias.is_written:
             wanted = alias.wanted_version or "absent"
-            text = f"MLflow's alias {alias.alias} of {alias.model_name} is still to become {wanted}."
-            console.print(text, markup=False)
+            yield f"MLflow's alias {alias.alias} of {alias.model_name} is still to become {wanted}."
+
+
+def _with_decisions(records: "list[PublicationRecord]", decisions: "list[Decision]") -> list[dict[str, Any]]:
+    """Return publications with all that they came from, and the decision that allowed each."""
+    by_id = {entry.decision_id: asdict(entry) for entry in decisions}
+    return [{**asdict(record), "decision": by_id.get(record.decision_id or "")} for record in records]
 
 
 def _only_live(warehouse: "Warehouse", settings: "Settings") -> str:

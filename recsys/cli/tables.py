@@ -11,7 +11,8 @@ from recsys import columns as c
 from recsys.knowledge.files import LEFT, RIGHT
 from recsys.knowledge.loading import holds
 from recsys.ledger import Champion, Decision
-from recsys.publication import CustomerList, PublicationRecord
+from recsys.monitoring import RANKED
+from recsys.publication import Canary, CustomerList, PublicationRecord, Suppression
 from recsys.publication.records import rollback_target
 
 
@@ -32,13 +33,16 @@ def list_table(shown: CustomerList) -> Table:
 
 def publication_table(records: list[PublicationRecord]) -> Table:
     """Return publications, one a row."""
-    table = Table("publication", "placement", "status", "as of", "version", "customers", "rows", "live", "ended")
+    table = Table(
+        "publication", "placement", "status", "kind", "as of", "version", "customers", "rows", "live", "ended"
+    )
     for record in records:
         _add(
             table,
             record.publication_id,
             record.placement,
             record.status,
+            record.kind,
             _time(record.as_of),
             record.model_version,
             f"{record.user_count:,}",
@@ -56,7 +60,7 @@ def status_table(
     table = Table("placement", "live", "as of", "customers", "version", "champion", "rollback returns to")
     for placement in placements:
         mine = [record for record in records if record.placement == placement]
-        live = next((record for record in mine if record.status == "live"), None)
+        live = next((record for record in mine if record.status == "live" and record.kind == "main"), None)
         champion = champions.get(placement)
         target = rollback_target(mine, live.publication_id) if live else None
         _add(
@@ -122,6 +126,54 @@ def _when(rule: Mapping[str, Any]) -> str:
         parts += [f"{word} {_time(rule[name])}"] if rule[name] else []
     parts += [f"each {rule[c.SEASON_FROM]} to {rule[c.SEASON_TO]}"] if rule[c.SEASON_FROM] else []
     return ", ".join(parts)
+
+
+def canary_table(canaries: list[Canary]) -> Table:
+    """Return canaries, one a row."""
+    table = Table("canary", "model", "version", "share", "status", "publication", "began", "ended")
+    for canary in canaries:
+        _add(
+            table,
+            canary.canary_id,
+            canary.model_name,
+            canary.model_version,
+            "shadow" if canary.is_shadow else f"{canary.share:.2%}",
+            canary.status,
+            canary.publication_id,
+            _time(canary.started_at),
+            _time(canary.ended_at),
+        )
+    return table
+
+
+def suppression_table(rules: list[Suppression], now: datetime) -> Table:
+    """Return rules, one a row, and whether each holds now."""
+    table = Table("rule", "hides", "where", "holds", "products", "from", "until", "by", "why", "ended by")
+    for rule in rules:
+        _add(
+            table,
+            rule.suppression_id,
+            rule.what,
+            rule.placement or "everywhere",
+            "yes" if rule.holds(now) else "no",
+            f"{rule.item_count:,}",
+            _time(rule.starts_at),
+            _time(rule.ends_at),
+            rule.created_by,
+            rule.reason,
+            f"{rule.ended_by}: {rule.end_reason}" if rule.ended_by else None,
+        )
+    return table
+
+
+def measurement_table(latest: Mapping[str, Any]) -> Table:
+    """Return what monitoring measured, what is worst first."""
+    table = Table("status", "placement", "figure", "of", "value", "limit", "what it says")
+    rows = sorted(latest["measurements"], key=lambda row: -RANKED.index(row["status"]))
+    for row in rows:
+        figures = ("" if row[name] is None else f"{row[name]:,.4g}" for name in ("value", "limit"))
+        _add(table, row["status"], row["placement"], row["name"], row["part"], *figures, row["message"])
+    return table
 
 
 def _add(table: Table, *cells: Any) -> None:

@@ -1,9 +1,14 @@
 """What is live, measured against what customers bought afterwards."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
 
 from recsys import columns as c
 from recsys.assets import read_sql
@@ -16,6 +21,7 @@ from recsys.evaluation.roles import HEADLINE, K
 from recsys.evaluation.values import CustomerValues, summarise
 from recsys.history import eligible_items
 from recsys.lists import Lists
+from recsys.publication import Canary, running_canary
 from recsys.ranking import write_truth
 from recsys.settings import Settings
 from recsys.snapshot import Snapshot
@@ -25,7 +31,7 @@ PUBLISHED = "published"
 
 
 def measure(warehouse: Warehouse, settings: Settings, later: Snapshot, placement: str) -> dict[str, Any]:
-    """Measure the live lists of a placement by what a later snapshot knows.
+    """Measure the live lists of a placement by what a later snapshot knows; customers in a canary are left out.
 
     Args:
         warehouse: holds the lists.
@@ -51,29 +57,61 @@ def measure(warehouse: Warehouse, settings: Settings, later: Snapshot, placement
             f"{publication_id} is as of {as_of}, and the warehouse knows nothing after it: load newer events "
             "(for the demo: 'recsys load completejourney' without --until), then measure again."
         )
+    return {
+        c.PUBLICATION_ID: publication_id,
+        c.PLACEMENT: placement,
+        c.MODEL_VERSION: live[c.MODEL_VERSION][0].as_py(),
+        **measure_lists(settings, later, placement, live, as_of, canary=running_canary(warehouse, placement)),
+    }
+
+
+def measure_lists(
+    settings: Settings,
+    later: Snapshot,
+    placement: str,
+    shown: pa.Table,
+    as_of: datetime,
+    *,
+    last_bucket: int = c.BUCKETS,
+    canary: Canary | None = None,
+) -> dict[str, Any]:
+    """Measure lists by what customers bought in the horizon after them.
+
+    Args:
+        settings: give the horizon and what counts as relevant.
+        later: a snapshot taken after ``as_of``.
+        placement: where the lists were shown.
+        shown: user_id, item_id and rank of what customers saw.
+        as_of: what the lists knew.
+        last_bucket: only customers up to this bucket are measured.
+        canary: whose customers saw other lists, and are left out.
+
+    Returns:
+        As of :func:`measure`, without what names the publication.
+    """
     repeats = settings.placement(placement).repeats
     with engine(settings) as connection, TemporaryDirectory() as work:
         later.attach(connection)
-        connection.register("live", live)
+        connection.register("shown", shown)
         lists = _as_lists(
             fetch_columns(
                 connection,
-                "select users.user_idx, items.item_idx, live.rank from live "
+                "select users.user_idx, items.item_idx, shown.rank from shown "
                 "inner join users using (user_id) inner join items using (item_id)",
             )
         )
         lay_cut(connection, as_of)
         items, _ = eligible_items(connection, settings)
+        measured = "select user_idx from users where bucket between 0 and $last order by user_idx"
+        lay_cut(connection, as_of, fetch_columns(connection, measured, {"last": last_bucket})[c.USER_IDX])
         path = Path(work) / "truth.parquet"
         write_truth(connection, settings, items, path)
-        truth = read_truth(path, repeats=repeats)
-        wider = read_truth(path, repeats=repeats, eligible_only=False)
+        elsewhere = _in_canary(canary, connection)
+        truth = _without(read_truth(path, repeats=repeats), elsewhere)
+        wider = _without(read_truth(path, repeats=repeats, eligible_only=False), elsewhere)
     end = as_of + timedelta(days=settings.ranker.horizon_days)
     summary, wide = (summarise([_values(one, lists)], PUBLISHED, settings) for one in (truth, wider))
     return {
-        c.PUBLICATION_ID: publication_id,
-        c.PLACEMENT: placement,
-        c.MODEL_VERSION: live[c.MODEL_VERSION][0].as_py(),
         c.AS_OF: as_of.isoformat(),
         "window_to": end.isoformat(),
         "window_complete": later.as_of >= end,
@@ -82,6 +120,19 @@ def measure(warehouse: Warehouse, settings: Settings, later: Snapshot, placement
         "intervals": summary.intervals.get(PUBLISHED, {}),
         "ndcg_without_rule_of_ten": wide.models.get(PUBLISHED, {}).get(HEADLINE),
     }
+
+
+def _in_canary(canary: Canary | None, connection: duckdb.DuckDBPyConnection) -> NDArray[np.int64]:
+    """Return the customers who see a canary's lists instead."""
+    if canary is None:
+        return np.empty(0, np.int64)
+    names = fetch_columns(connection, "select user_id from users order by user_idx")[c.USER_ID]
+    return np.flatnonzero([canary.includes(str(name)) for name in names])
+
+
+def _without(truth: Truth, customers: NDArray[np.int64]) -> Truth:
+    kept = ~np.isin(truth.pair_users, customers)
+    return Truth.of(truth.pair_users[kept], truth.pair_items[kept])
 
 
 def _values(truth: Truth, lists: Lists) -> CustomerValues:

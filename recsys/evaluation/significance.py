@@ -67,6 +67,37 @@ def paired_difference(a: Values, b: Values, *, confidence: float, draws: int, se
     return Difference(float(found.mean[0]), float(found.low[0]), float(found.high[0]), confidence)
 
 
+def difference_of_means(a: Values, b: Values, *, confidence: float, draws: int, seed: int) -> Difference:
+    """Return the mean of a minus the mean of b, with a bootstrap interval.
+
+    A customer is drawn with all that is known of them: where everybody has both values the interval is paired, where
+    nobody has, as in the arms of a test, it is that of two samples, and a customer who changed arms counts in both.
+
+    Args:
+        a: (n,) metric of a customer in the first arm; NaN for who was not in it.
+        b: (n,) in the second, the same customers in the same order.
+        confidence: e.g. 0.95.
+        draws: bootstrap samples.
+        seed: of the draws.
+    """
+    both = np.stack([a, b], axis=1)
+    kept = both[np.isfinite(both).any(axis=1)]
+    sample = Sample(np.arange(len(kept)), kept)
+    places = [np.arange(len(kept))]
+    mean = _each_mean(np.ones((1, len(kept))), [sample], places)[0][0]
+    low = high = float("nan")
+    if (np.isfinite(kept).sum(axis=0) >= FEWEST).all():
+        drawn = np.concatenate(
+            [
+                _each_mean(weights, [sample], places)[0]
+                for weights in _weights(len(kept), draws, np.random.default_rng(seed))
+            ]
+        )
+        tail = (1 - confidence) / 2
+        low, high = (float(bound) for bound in np.nanquantile(drawn[:, 0] - drawn[:, 1], [tail, 1 - tail]))
+    return Difference(float(mean[0] - mean[1]), low, high, confidence)
+
+
 def estimate(samples: Sequence[Sample], *, confidence: float, draws: int, seed: int) -> Estimates:
     """Return the mean of the cuts' means of every figure, with intervals.
 

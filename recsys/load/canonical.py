@@ -78,6 +78,10 @@ class CanonicalLoad:
             )
         return count, cleaning
 
+    def hold_withdrawals(self) -> None:
+        """Keep the consent withdrawn of customers who withdrew it here, whatever the source says."""
+        self.warehouse.run(self.connection, read_sql("publication", "hold_withdrawals.sql"))
+
     def _file(self, table: str) -> str:
         return str(self.source.path / f"{table}.sql")
 

@@ -37,7 +37,9 @@ def load_source(
     force: bool = False,
     replace_shop: bool = False,
 ) -> LoadReport:
-    """Load a shop into the warehouse; it replaces the shop that was there, suppressions and rules aside.
+    """Load a shop into the warehouse; it replaces the shop that was there.
+
+    Suppressions, rules and consent that was withdrawn here stay.
 
     The files are read and checked first; everything is then written in one transaction, so that a load that
     fails or is killed leaves the previous shop. A load of the same files with the same mapping and options as
@@ -97,6 +99,7 @@ def _write(load: CanonicalLoad, reader: RawReader, selection: Selection, progres
             rows[table], left_out = load.replace(table)
             advance(rows[table])
         cleaning += left_out
+    load.hold_withdrawals()
     cleaning += _count_cleaning(load)
     _record(load, selection, cleaning)
     return LoadReport(

@@ -4,10 +4,12 @@ Each takes ``settings`` and JSON-able keywords and returns a small JSON-able dic
 for the same inputs gives the same output; ``reused`` says that nothing had to be done.
 """
 
+from recsys.monitoring.retraining import retraining_needed
 from recsys.pipeline.chain import evaluate_only, run_chain
 from recsys.pipeline.comparing import find_champions
 from recsys.pipeline.deciding import apply_gate, promote, register_models
 from recsys.pipeline.evaluating import evaluate_models
+from recsys.pipeline.monitoring import check_measured, monitor
 from recsys.pipeline.reconciling import reconcile
 from recsys.pipeline.returning import roll_back
 from recsys.pipeline.reviewing import answer_review, decide, request_review
@@ -20,7 +22,18 @@ from recsys.pipeline.training import (
     take_snapshot,
     train_rankers,
 )
+from recsys.pipeline.trying import (
+    fit_canaries,
+    fit_version,
+    measure_canary,
+    move_canary,
+    refresh_canaries,
+    refresh_canary,
+    start_canary,
+    try_version,
+)
 from recsys.pipeline.tuning import Budget, Watcher, tune_ranker
+from recsys.pipeline.withholding import set_consent, suppress, unsuppress
 
 __all__ = [
     "Budget",
@@ -29,23 +42,37 @@ __all__ = [
     "apply_gate",
     "build_features",
     "build_ranking_set",
+    "check_measured",
     "decide",
     "evaluate_cuts",
     "evaluate_models",
     "evaluate_only",
     "find_champions",
+    "fit_canaries",
     "fit_state",
+    "fit_version",
     "generate_candidates",
+    "measure_canary",
     "measure_published",
+    "monitor",
+    "move_canary",
     "promote",
     "publish_lists",
     "reconcile",
+    "refresh_canaries",
+    "refresh_canary",
     "register_models",
     "request_review",
+    "retraining_needed",
     "roll_back",
     "run_chain",
     "score_shard",
+    "set_consent",
+    "start_canary",
+    "suppress",
     "take_snapshot",
     "train_rankers",
+    "try_version",
     "tune_ranker",
+    "unsuppress",
 ]

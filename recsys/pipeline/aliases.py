@@ -127,6 +127,7 @@ def _write_review(settings: Settings, decision: ledger.Decision) -> bool:
         review=review,
         reviewed_by=decision.decided_by,
         reason=undone + decision.reason,
+        reviewed_at=f"{decision.decided_at:%Y-%m-%d %H:%M} UTC",
         decision_id=decision.decision_id,
     )
     return True

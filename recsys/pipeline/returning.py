@@ -1,6 +1,6 @@
 """The way back as one step: the warehouse at once, MLflow as soon as it answers."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from recsys import columns as c
@@ -10,6 +10,8 @@ from recsys.settings import Settings
 from recsys.warehouse import Warehouse, migrate, open_warehouse
 
 Result = dict[str, Any]
+SKEW = timedelta(minutes=5)
+"""What the clocks of two machines may differ by, and what is taken for a second click."""
 
 
 def roll_back(
@@ -36,7 +38,8 @@ def roll_back(
         reason: a sentence for the ledger.
         now: naive UTC.
         withdraw: the publication to take back; empty: the one that is live.
-        since: a rollback by the same person for the same reason at or after this moment is this one, repeated.
+        since: a rollback by the same person for the same reason since five minutes before this moment is this one,
+            repeated.
 
     Returns:
         ``placement``, ``publication_id`` (live now), ``model``, ``version``, ``as_of``, ``repeated`` (whether it
@@ -91,5 +94,5 @@ def _done_before(
         is_done = taken is not None and taken.status == publication.WITHDRAWN
     else:
         same = (last.decided_by, last.channel, last.reason) == who
-        is_done = same and since is not None and last.decided_at >= since
+        is_done = same and since is not None and last.decided_at >= since - SKEW
     return live if is_done else None

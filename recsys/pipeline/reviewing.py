@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from recsys import columns as c
-from recsys import ledger, registry
+from recsys import ledger, publication, registry
 from recsys.errors import ConflictError, RefusedError, RegistryError, SettingsError
 from recsys.evaluation.gate import PASSED
 from recsys.pipeline.aliases import follow_later
@@ -86,6 +86,8 @@ def decide(
             now=now,
             guard=guard,
         )
+        # A rejection ends a canary of the version, which the live files must not go on showing.
+        publication.export_live(warehouse, settings)
     return {
         c.PLACEMENT: placement,
         "model": model,

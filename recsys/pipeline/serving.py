@@ -19,7 +19,7 @@ from recsys.scoring.shard import Scorer, Shard
 from recsys.scoring.state import DEFAULTS_FILE, FittedState
 from recsys.settings import Settings
 from recsys.snapshot import Snapshot
-from recsys.warehouse import open_warehouse
+from recsys.warehouse import migrate, open_warehouse
 
 Result = dict[str, Any]
 PLAN = "plan.json"
@@ -31,21 +31,26 @@ def fit_state(settings: Settings, *, snapshot: str, placements: list[str]) -> Re
     for placement in placements:
         settings.placement(placement)
     with open_warehouse(settings, purpose="read the champions") as warehouse:
+        migrate(warehouse)
         champions = {name: ledger.champion(warehouse, name) for name in placements}
+    chosen = {name: (one.model_name, one.model_version) for name, one in champions.items() if one is not None}
+    return fit_versions(settings, source, chosen)
+
+
+def fit_versions(settings: Settings, source: Snapshot, versions: Mapping[str, ledger.Version]) -> Result:
+    """Fit the recipes of versions, one a placement, to a snapshot, and plan the shards."""
     plan: dict[str, Any] = {"snapshot": source.uri, "placements": {}}
     reused = True
-    for placement, champion in champions.items():
-        if champion is None:
-            continue
-        bundle = registry.download_bundle(settings, champion.model_name, champion.model_version)
+    for placement, (model_name, model_version) in versions.items():
+        bundle = registry.download_bundle(settings, model_name, model_version)
         recipe = Recipe.load(bundle)
         state = scoring.fit_state(recipe.apply(settings), source, recipe.state_key)
         reused = reused and state.reused
         plan["placements"][placement] = {
             "bundle": bundle.as_uri(),
             "state": state.uri,
-            c.MODEL_NAME: champion.model_name,
-            c.MODEL_VERSION: champion.model_version,
+            c.MODEL_NAME: model_name,
+            c.MODEL_VERSION: model_version,
         }
 
     def build(folder: Path) -> dict[str, Any]:
@@ -57,7 +62,7 @@ def fit_state(settings: Settings, *, snapshot: str, placements: list[str]) -> Re
     shards = [{"bucket_from": s.bucket_from, "bucket_to": s.bucket_to} for s in scoring.plan_shards(settings.shards)]
     return {
         "state": made.uri,
-        "placements": [name for name in placements if name in plan["placements"]],
+        "placements": list(plan["placements"]),
         "shards": shards if plan["placements"] else [],
         "reused": reused,
     }
@@ -81,12 +86,38 @@ def publish_lists(
     settings: Settings, *, state: str, lists: list[str], placement: str, run_id: str, now: datetime
 ) -> Result:
     """Stage, audit and put one placement's lists live, and write the live files for readers outside."""
+    new = new_publication(settings, state=state, lists=lists, placement=placement, run_id=run_id)
+    with open_warehouse(settings, purpose=f"publish {placement}") as warehouse:
+        record = publication.publish(warehouse, settings, new, now=now)
+    return {
+        c.PUBLICATION_ID: record.publication_id,
+        c.PLACEMENT: placement,
+        c.STATUS: record.status,
+        "customers": record.user_count,
+        "rows": record.row_count,
+        "skipped": record.is_skipped,
+    }
+
+
+def new_publication(
+    settings: Settings, *, state: str, lists: list[str], placement: str, run_id: str, kind: str = ""
+) -> publication.NewPublication:
+    """Return one placement's lists as they are to be staged.
+
+    Args:
+        settings: in force.
+        state: of :func:`fit_state`.
+        lists: of :func:`score_shard`, of all shards.
+        placement: whose.
+        run_id: the run that made them.
+        kind: a part of the id, for lists that are not the placement's own.
+    """
     plan = _Plan.read(state)
     chosen = plan.placements[placement]
     fitted = FittedState(local_path(chosen["state"]))
     files = _finish(settings, plan, placement, lists)
-    new = publication.NewPublication(
-        publication_id=f"{placement}-{_lists_id(settings, chosen)}",
+    return publication.NewPublication(
+        publication_id="-".join(part for part in (placement, kind, _lists_id(settings, chosen)) if part),
         placement=placement,
         as_of=fitted.as_of,
         model_name=chosen[c.MODEL_NAME],
@@ -99,16 +130,6 @@ def publish_lists(
         expected_customers=fitted.about["expected_customers"],
         known_items=fitted.folder / "catalogue.parquet",
     )
-    with open_warehouse(settings, purpose=f"publish {placement}") as warehouse:
-        record = publication.publish(warehouse, settings, new, now=now)
-    return {
-        c.PUBLICATION_ID: record.publication_id,
-        c.PLACEMENT: placement,
-        c.STATUS: record.status,
-        "customers": record.user_count,
-        "rows": record.row_count,
-        "skipped": record.is_skipped,
-    }
 
 
 def _finish(settings: Settings, plan: "_Plan", placement: str, lists: list[str]) -> tuple[Path, ...]:

@@ -5,7 +5,12 @@ and go live by one transaction that moves a pointer. Readers use the view ``recs
 the files that :func:`export_live` keeps for readers of an embedded warehouse.
 """
 
+from recsys.publication.archiving import archive
 from recsys.publication.board import read_board, write_board
+from recsys.publication.canary import refresh_canary, require_place, start_canary
+from recsys.publication.canary_moves import promote_canary, widen_canary, withdraw_canary
+from recsys.publication.canary_records import Canary, list_canaries, require_running, running_canary
+from recsys.publication.consent import ConsentChange, list_consent_changes, set_consent
 from recsys.publication.customer import CustomerList, ListRow, customer_list
 from recsys.publication.live_files import export_live
 from recsys.publication.live_lists import LivePublication, live_list, live_publications
@@ -19,23 +24,51 @@ from recsys.publication.records import (
     live_publication,
 )
 from recsys.publication.returning import rollback
+from recsys.publication.suppressing import (
+    Rule,
+    Suppression,
+    find_suppression,
+    list_suppressions,
+    suppress,
+    unsuppress,
+)
 
 __all__ = [
     "WITHDRAWN",
+    "Canary",
+    "ConsentChange",
     "CustomerList",
     "ListRow",
     "LivePublication",
     "NewPublication",
     "PublicationRecord",
+    "Rule",
+    "Suppression",
+    "archive",
     "customer_list",
     "export_live",
     "find_publication",
+    "find_suppression",
+    "list_canaries",
+    "list_consent_changes",
     "list_publications",
+    "list_suppressions",
     "live_list",
     "live_publication",
     "live_publications",
+    "promote_canary",
     "publish",
     "read_board",
+    "refresh_canary",
+    "require_place",
+    "require_running",
     "rollback",
+    "running_canary",
+    "set_consent",
+    "start_canary",
+    "suppress",
+    "unsuppress",
+    "widen_canary",
+    "withdraw_canary",
     "write_board",
 ]

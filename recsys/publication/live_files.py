@@ -27,7 +27,7 @@ MANIFEST: Final = "manifest.json"
 VIEW: Final = "live_recommendations.sql"
 VIEWS = ("live_view.sql", "live_shop.sql")
 LISTS: Final = "lists.parquet"
-VERSION: Final = 3
+VERSION: Final = 4
 """Of the manifest's form."""
 # What changes between publications: what is live, who and what must not be shown, titles and segments.
 STATE_FILES: Final = {

@@ -20,10 +20,10 @@ _BOUND: Final = re.compile(r"(?<!:):(?=[a-z_]+)")
 
 @dataclass(frozen=True)
 class LivePublication:
-    """What is live on one placement, for the customers of one range of buckets.
+    """What is live on one placement, for the customers of one range of buckets or those of a canary.
 
     ``customer_count`` and ``row_count`` are those of the whole publication, spare rows included; ``share`` is
-    the part of all customers that the range serves, 0 to 1. Moments are naive UTC.
+    the part of all customers that it serves, 0 to 1. Moments are naive UTC.
     """
 
     placement: str
@@ -82,7 +82,8 @@ def _manifest(settings: Settings) -> dict[str, Any]:
 
 def _publication(entry: dict[str, Any]) -> LivePublication:
     # The range that begins below 0 holds the default lists as well.
-    buckets = entry["bucket_to"] - max(entry["bucket_from"], 0) + 1
+    share = (entry["bucket_to"] - max(entry["bucket_from"], 0) + 1) / BUCKETS
+    canary = entry["canary_share"] or 0.0
     return LivePublication(
         placement=entry["placement"],
         publication_id=entry["publication_id"],
@@ -92,7 +93,7 @@ def _publication(entry: dict[str, Any]) -> LivePublication:
         live_at=datetime.fromisoformat(entry["live_at"]),
         customer_count=entry["user_count"],
         row_count=entry["row_count"],
-        share=buckets / BUCKETS,
+        share=canary if entry["is_canary"] else share * (1 - canary),
     )
 
 

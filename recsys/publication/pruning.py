@@ -5,7 +5,10 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from recsys import ledger
+from recsys.assets import read_sql
 from recsys.publication.records import (
+    ARCHIVE,
+    MAIN,
     STAGED,
     SUPERSEDED,
     WITHDRAWN,
@@ -23,8 +26,10 @@ def prune(warehouse: Warehouse, settings: Settings, placement: str, *, now: date
     """Archive the publications of a placement that are no longer kept: their lists go, their rows stay.
 
     Kept are what is live, what a rollback returns to, the newest publication of the champion before, and
-    the ``settings.publication.keep`` that ended last. What an attempt staged and left is removed as well: it
-    could not go live any more, since the pointer has moved.
+    the ``settings.publication.keep`` that ended last. While a canary runs, all that was shown in either arm since
+    it began is kept too: its arms are measured by it. What an attempt staged and left is removed as well: it could
+    not go live any more, since the pointer has moved. Publications of the kind ``archive`` are nobody's way back
+    and stay.
 
     Returns:
         The ids of what was archived.
@@ -36,7 +41,9 @@ def prune(warehouse: Warehouse, settings: Settings, placement: str, *, now: date
         gone = [
             record.publication_id
             for record in records
-            if record.status in (STAGED, SUPERSEDED, WITHDRAWN) and record.publication_id not in kept
+            if record.status in (STAGED, SUPERSEDED, WITHDRAWN)
+            and record.kind != ARCHIVE
+            and record.publication_id not in kept
         ]
         for publication_id in gone:
             run(connection, "remove_lists", publication_id=publication_id)
@@ -53,12 +60,15 @@ def _kept(
     placement: str,
     records: list[PublicationRecord],
 ) -> set[str]:
-    ended = [record for record in records if record.status in (SUPERSEDED, WITHDRAWN)]
+    ended = [record for record in records if record.status in (SUPERSEDED, WITHDRAWN) and record.kind == MAIN]
     ended.sort(key=lambda record: (record.ended_at or record.created_at, record.publication_id), reverse=True)
     kept = {record.publication_id for record in ended[: settings.publication.keep]}
     live = read_pointer(warehouse, placement, connection=connection).publication_id
     target = rollback_target(records, live)
     kept |= {live or ""} | ({target.publication_id} if target else set())
+    trial = read_sql("publication", "canary_publications.sql")
+    shown = warehouse.query(trial, {"placement": placement}, connection=connection)
+    kept |= {row["publication_id"] for row in shown}
     before = ledger.previous_champion(warehouse, placement, connection=connection)
     if before is not None:
         served = [

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from recsys import ledger
+from recsys import canaries, ledger
 from recsys.assets import read_sql
 from recsys.errors import AuditError, ConflictError, NotFoundError
 from recsys.publication.audit import Audit, audit, failed, reject
@@ -15,6 +15,7 @@ from recsys.publication.live_files import export_live
 from recsys.publication.pruning import prune
 from recsys.publication.records import (
     LIVE,
+    MAIN,
     SUPERSEDED,
     WITHDRAWN,
     NewPublication,
@@ -68,9 +69,16 @@ def publish(
 
 
 def prepare(
-    warehouse: Warehouse, settings: Settings, publication: NewPublication, *, now: datetime
+    warehouse: Warehouse, settings: Settings, publication: NewPublication, *, now: datetime, kind: str = MAIN
 ) -> tuple[str, Audit]:
     """Stage and audit a publication: everything up to going live.
+
+    Args:
+        warehouse: an open, migrated warehouse.
+        settings: items shown, the share of customers that must be covered.
+        publication: the lists.
+        now: naive UTC.
+        kind: main, canary or archive.
 
     Returns:
         The fencing token of this attempt, and the audit that it passed.
@@ -78,15 +86,15 @@ def prepare(
     Raises:
         ContractError: if a file lacks columns or holds values of the wrong kind.
         AuditError: listing all failures.
-        ConflictError: if another attempt took the publication over.
+        ConflictError: if another attempt took the publication over, or its id is that of another kind.
     """
     attempt = uuid.uuid4().hex
     with open_lists(settings, publication) as bench:
         counted = totals(bench, "incoming")
-        is_stored = _claim(warehouse, publication, attempt)
+        is_stored = _claim(warehouse, publication, attempt, kind)
         if not is_stored:
             items = settings.publication.items
-            stage(warehouse, bench, publication, counted, attempt=attempt, items_shown=items, now=now)
+            stage(warehouse, bench, publication, counted, attempt=attempt, items_shown=items, kind=kind, now=now)
         found = audit(warehouse, settings, bench, publication, counted)
     if found.failures:
         if not is_stored:
@@ -121,7 +129,7 @@ def go_live(
     names = {"placement": publication.placement, "publication_id": publication.publication_id, "now": now}
     before = {"expected": expected.publication_id, "fence": expected.fence}
     with warehouse.transaction() as connection:
-        _require_approval(warehouse, publication, connection)
+        champion = _require_approval(warehouse, publication, connection)
         if run(connection, "move_pointer", **names, **before) != 1:
             raise ConflictError(_moved(publication, expected))
         run(connection, "end_live", **names, status=SUPERSEDED)
@@ -131,6 +139,7 @@ def go_live(
             publication_id=publication.publication_id,
             expected=expected.publication_id,
             attempt=attempt,
+            decision_id=champion.decision_id,
             audit=to_json(found.document),
             now=now,
         )
@@ -141,6 +150,16 @@ def go_live(
             )
         run(connection, "drop_other_ranges", placement=publication.placement)
         run(connection, "record_move", **names, **before, cause="published")
+        # A version that is live for everybody is on trial no more.
+        version = (publication.model_name, publication.model_version)
+        canaries.end_canary(
+            connection,
+            publication.placement,
+            version,
+            move=canaries.PROMOTED,
+            decision_id=champion.decision_id,
+            now=now,
+        )
 
 
 def _is_live(warehouse: Warehouse, publication: NewPublication) -> bool:
@@ -156,9 +175,14 @@ def _bring_live(warehouse: Warehouse, settings: Settings, publication: NewPublic
     prune(warehouse, settings, publication.placement, now=now)
 
 
-def _claim(warehouse: Warehouse, publication: NewPublication, attempt: str) -> bool:
+def _claim(warehouse: Warehouse, publication: NewPublication, attempt: str, kind: str) -> bool:
     """Take over an earlier publication that is still stored; return whether there is one."""
     record = find_publication(warehouse, publication.publication_id)
+    if record is not None and record.kind != kind:
+        raise ConflictError(
+            f"The publication id {publication.publication_id} is that of a publication of the kind {record.kind!r}, so "
+            f"it can't be one of the kind {kind!r} too. Choose another id."
+        )
     if record is None or record.status not in (SUPERSEDED, WITHDRAWN, LIVE):
         return False
     if record.status == LIVE:
@@ -167,10 +191,13 @@ def _claim(warehouse: Warehouse, publication: NewPublication, attempt: str) -> b
             "Run the publication again: it is a skip."
         )
     with warehouse.transaction() as connection:
-        return run(connection, "claim_publication", publication_id=record.publication_id, attempt=attempt) == 1
+        chosen = {"publication_id": record.publication_id, "kind": kind, "attempt": attempt}
+        return run(connection, "claim_publication", **chosen) == 1
 
 
-def _require_approval(warehouse: Warehouse, publication: NewPublication, connection: Connection | None = None) -> None:
+def _require_approval(
+    warehouse: Warehouse, publication: NewPublication, connection: Connection | None = None
+) -> ledger.Champion:
     """Refuse a version that nobody approved, or that another one has replaced; and what was rolled back."""
     champion = ledger.champion(warehouse, publication.placement, connection=connection)
     version = f"version {publication.model_version} of {publication.model_name}"
@@ -185,6 +212,7 @@ def _require_approval(warehouse: Warehouse, publication: NewPublication, connect
             "Approve the new one, or make lists with the approved one."
         )
     _refuse_withdrawn(warehouse, publication, connection)
+    return champion
 
 
 def _refuse_withdrawn(warehouse: Warehouse, publication: NewPublication, connection: Connection | None) -> None:

@@ -20,6 +20,10 @@ WITHDRAWN: Final = "withdrawn"
 FAILED: Final = "failed"
 ARCHIVED: Final = "archived"
 
+MAIN: Final = "main"
+CANARY: Final = "canary"
+ARCHIVE: Final = "archive"
+
 DEFAULT_BUCKET: Final = -1
 """The bucket of default lists, below those of customers."""
 
@@ -77,8 +81,9 @@ class NewPublication:
 class PublicationRecord:
     """A publication as the warehouse holds it.
 
-    ``is_skipped`` says that it was live already and nothing was done. ``audit`` has the counts, the share of
-    expected customers with a list, lists that are shorter than what is shown, and what failed.
+    ``kind`` is main, canary (shown to a share of the customers, or none) or archive (never live). ``decision_id``
+    is what allowed it to be shown. ``is_skipped`` says that it was live already and nothing was done. ``audit`` has
+    the counts, the share of expected customers with a list, lists that are shorter than what is shown, and what failed.
     """
 
     publication_id: str
@@ -100,6 +105,8 @@ class PublicationRecord:
     items_shown: int
     attempt: str
     previous_publication_id: str | None
+    kind: str
+    decision_id: str | None
     audit: dict[str, Any] = field(default_factory=dict)
     is_skipped: bool = False
 

@@ -4,12 +4,12 @@ Everything is one transaction: a killed attempt leaves either nothing or all of 
 attempt replaces them. A list that the warehouse holds already, from an earlier publication, is not copied.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import duckdb
 import pyarrow as pa
@@ -31,7 +31,7 @@ from recsys.columns import (
 )
 from recsys.compute import engine
 from recsys.errors import ConflictError, ContractError
-from recsys.publication.records import NewPublication, find_publication
+from recsys.publication.records import MAIN, NewPublication, find_publication
 from recsys.publication.statements import lock_storage, run
 from recsys.settings import Settings
 from recsys.warehouse import Warehouse
@@ -108,6 +108,7 @@ def stage(
     *,
     attempt: str,
     items_shown: int,
+    kind: str = MAIN,
     now: datetime,
 ) -> None:
     """Store the lists with the status ``staged``, in one transaction.
@@ -119,6 +120,7 @@ def stage(
         counted: the totals of ``incoming``.
         attempt: the fencing token: only who staged may bring live.
         items_shown: rows of a list that readers see.
+        kind: main, canary or archive.
         now: naive UTC.
 
     Raises:
@@ -129,7 +131,8 @@ def stage(
         lock_storage(connection, publication.placement)
         run(connection, "ensure_pointer", placement=publication.placement)
         run(connection, "remove_lists", publication_id=publication.publication_id)
-        _register(warehouse, connection, publication, counted, attempt=attempt, items_shown=items_shown, now=now)
+        chosen = {"attempt": attempt, "items_shown": items_shown, "kind": kind, "now": now}
+        _register(warehouse, connection, publication, counted, chosen)
         _load_stored(warehouse, bench, publication.placement)
         warehouse.append(connection, f"{PUBLISHED}.publication_lists", _lists(bench, publication))
         warehouse.append(connection, f"{PUBLISHED}.list_rows", _new_rows(bench, publication))
@@ -140,10 +143,7 @@ def _register(
     connection: Connection,
     publication: NewPublication,
     counted: Totals,
-    *,
-    attempt: str,
-    items_shown: int,
-    now: datetime,
+    chosen: Mapping[str, Any],
 ) -> None:
     """Write the publication's row, taking over what an earlier attempt left."""
     row = {
@@ -159,9 +159,7 @@ def _register(
         "user_count": counted.user_count,
         "row_count": counted.row_count,
         "checksum": counted.checksum,
-        "items_shown": items_shown,
-        "attempt": attempt,
-        "now": now,
+        **chosen,
     }
     if run(connection, "restage_publication", **row):
         return

@@ -3,7 +3,7 @@
 A training is one run (:func:`log_training`); what it learned becomes a version of the placement's
 model (:func:`register_version`), made of code and plain files; the aliases follow the warehouse's
 ledger (:func:`project_aliases`). A search of settings is a run with a child for each trial
-(:func:`tuning_run`).
+(:func:`tuning_run`). What monitoring measured is a run of an experiment of its own (:func:`log_monitoring`).
 """
 
 from recsys.registry.aliases import (
@@ -30,6 +30,7 @@ from recsys.registry.models import (
     record_review,
     register_version,
 )
+from recsys.registry.monitoring import MonitoringRecord, evaluation_of, log_monitoring, trained_as_of
 from recsys.registry.provenance import CodeState, code_state
 from recsys.registry.training import LoggedTraining, TrainingRecord, log_training
 from recsys.registry.tuning import LoggedTrial, LoggedTuning, log_found, log_trials, tuning_run
@@ -46,6 +47,7 @@ __all__ = [
     "LoggedTrial",
     "LoggedTuning",
     "ModelVersion",
+    "MonitoringRecord",
     "Registration",
     "TrainingRecord",
     "WantedAlias",
@@ -54,9 +56,11 @@ __all__ = [
     "describe",
     "download_bundle",
     "ensure_webhook",
+    "evaluation_of",
     "get_alias",
     "get_version",
     "log_found",
+    "log_monitoring",
     "log_training",
     "log_trials",
     "pages_address",
@@ -68,5 +72,6 @@ __all__ = [
     "register_version",
     "restore_alias",
     "set_alias",
+    "trained_as_of",
     "tuning_run",
 ]

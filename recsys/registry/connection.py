@@ -83,14 +83,14 @@ def connected(settings: Settings) -> Iterator[Any]:
             yield client
 
 
-def experiment_id(client: Any, settings: Settings) -> str:
-    """Return the id of the namespace's experiment, made if it isn't there.
+def experiment_id(client: Any, settings: Settings, name: str | None = None) -> str:
+    """Return the id of an experiment, the namespace's if no name is given, made if it isn't there.
 
     Raises:
         RegistryError: if somebody deleted the experiment in MLflow.
     """
-    name = settings.namespace
-    found = client.get_experiment_by_name(name) or _make_experiment(client, settings)
+    name = name or settings.namespace
+    found = client.get_experiment_by_name(name) or _make_experiment(client, settings, name)
     if found.lifecycle_stage != "active":
         raise RegistryError(
             f"The experiment {name!r} is deleted in MLflow at {redact(settings.mlflow_uri)}; restore it with "
@@ -124,18 +124,18 @@ def _load_mlflow() -> Any:
     return mlflow
 
 
-def _make_experiment(client: Any, settings: Settings) -> Any:
+def _make_experiment(client: Any, settings: Settings, name: str) -> Any:
     from mlflow.exceptions import MlflowException
 
     root = local_artifact_root(settings.mlflow_uri)
-    location = (root / settings.namespace).as_uri() if root else None
+    location = (root / name).as_uri() if root else None
     try:
-        client.create_experiment(settings.namespace, artifact_location=location)
+        client.create_experiment(name, artifact_location=location)
     except MlflowException as error:
         # Another task made it between our look and our write.
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    return client.get_experiment_by_name(settings.namespace)
+    return client.get_experiment_by_name(name)
 
 
 @contextmanager

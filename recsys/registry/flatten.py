@@ -9,7 +9,8 @@ from recsys.evaluation.roles import HEADLINE, K
 from recsys.registry.connection import redact
 from recsys.settings import Settings
 
-# They say where and how fast a run works, not what it learns: the same model comes out whatever they are.
+# They say where and how fast a run works and what is watched, not what it learns: the same model comes out whatever
+# they are.
 OF_THE_MACHINE = frozenset(
     {
         "home",
@@ -21,6 +22,8 @@ OF_THE_MACHINE = frozenset(
         "airflow_port",
         "mlflow_port",
         "review",
+        "monitoring",
+        "retraining",
     }
 )
 MAX_VALUE = 6000

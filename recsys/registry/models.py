@@ -151,11 +151,14 @@ def record_review(
     review: Literal["pending", "approved", "rejected"],
     reviewed_by: str = "",
     reason: str = "",
+    reviewed_at: str = "",
     decision_id: str = "",
 ) -> None:
     """Tag a version with a person's or a policy's decision, and its id in the ledger, which stays the truth."""
     tags = {"review": review, "reviewed_by": reviewed_by, "review_reason": reason}
-    _tag(settings, model, version, {**tags, **({DECISION: decision_id} if decision_id else {})})
+    # The id last: a page that names the decision has all of it.
+    entry = {"reviewed_at": reviewed_at, DECISION: decision_id}
+    _tag(settings, model, version, tags | {name: value for name, value in entry.items() if value})
 
 
 def record_refusal(settings: Settings, model: str, version: str, why: str) -> None:

@@ -10,6 +10,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+from recsys import columns as c
 from recsys.artifacts import fingerprint
 from recsys.assets import assets_root
 from recsys.errors import RegistryError
@@ -18,6 +19,7 @@ from recsys.registry.connection import connected, experiment_id
 from recsys.settings import Settings
 
 FINGERPRINT = "recsys.fingerprint"
+PARENT = "mlflow.parentRunId"
 LOCK = "requirements.lock"  # beside the code in a checkout
 MAX_DIGEST = 36
 BATCH = 900
@@ -62,10 +64,11 @@ class LoggedTraining:
 
 
 def log_training(settings: Settings, record: TrainingRecord) -> LoggedTraining:
-    """Log a training as one finished run of the namespace's experiment.
+    """Log a training as one finished run of the namespace's experiment, with a child run a placement.
 
-    The same training (snapshot, recipe and figures) is logged once: a second call returns the first
-    run. A run that an earlier call could not finish is moved to MLflow's bin and made anew.
+    A child has its placement's figures under the same names in every training, to be compared over time. The same
+    training (snapshot, recipe and figures) is logged once: a second call returns the first run. A run that an earlier
+    call could not finish is moved to MLflow's bin, with its children, and made anew.
 
     Raises:
         RegistryError: if MLflow can't be reached or refuses, or a file to log is missing.
@@ -83,6 +86,8 @@ def log_training(settings: Settings, record: TrainingRecord) -> LoggedTraining:
         run = client.create_run(experiment, milliseconds(started), tags, run_name=record.run_name)
         with ending(client, run.info.run_id):
             _log(client, run.info.run_id, settings, record)
+            for placement, figures in record.evaluation["placements"].items():
+                _log_placement(client, run, placement, figures, record)
         return LoggedTraining(run.info.run_id, experiment, code.commit, False)
 
 
@@ -104,6 +109,8 @@ def _finished_run(client: Any, experiment: str, key: str) -> str | None:
         if run.info.status == "FINISHED":
             finished = str(run.info.run_id)
         else:
+            for child in client.search_runs([experiment], f"tags.`{PARENT}` = '{run.info.run_id}'"):
+                client.delete_run(child.info.run_id)
             client.delete_run(run.info.run_id)
     return finished
 
@@ -150,6 +157,37 @@ def _log(client: Any, run_id: str, settings: Settings, record: TrainingRecord) -
     for folder, files in record.files.items():
         for file in files:
             client.log_artifact(run_id, str(file), folder or None)
+
+
+def _log_placement(
+    client: Any, parent: Any, placement: str, figures: Mapping[str, Any], record: TrainingRecord
+) -> None:
+    from mlflow.entities import Metric, Param
+
+    tags = {
+        PARENT: parent.info.run_id,
+        c.PLACEMENT: placement,
+        "snapshot_id": record.snapshot_id,
+        "as_of": record.as_of,
+        "mlflow.source.name": "recsys",
+        "mlflow.source.type": "JOB",
+    }
+    experiment, begun = parent.info.experiment_id, parent.info.start_time
+    run = client.create_run(experiment, begun, tags, run_name=f"{placement} as of {record.as_of[:10]}").info
+    alone = {"placements": {placement: figures}}
+    at = milliseconds(datetime.now(UTC))
+    with ending(client, run.run_id):
+        metrics = [Metric(_of(placement, name), value, at, 0) for name, value in flatten.metrics(alone).items()]
+        for name, curve in flatten.learning_curves(alone).items():
+            metrics += [Metric(_of(placement, name), value, at, step) for step, value in curve]
+        params = [Param("best_single", str(figures["best_single"])), Param("training", record.run_name)]
+        client.log_batch(run.run_id, params=params)
+        for start in range(0, len(metrics), BATCH):
+            client.log_batch(run.run_id, metrics=metrics[start : start + BATCH])
+
+
+def _of(placement: str, name: str) -> str:
+    return name.removeprefix(f"{placement}.")
 
 
 def _log_numbers(client: Any, run_id: str, settings: Settings, record: TrainingRecord) -> None:

@@ -8,10 +8,9 @@ from typing import Any
 
 from recsys.registry import flatten, provenance
 from recsys.registry.connection import connected, experiment_id
-from recsys.registry.training import FINGERPRINT, ending, milliseconds
+from recsys.registry.training import FINGERPRINT, PARENT, ending, milliseconds
 from recsys.settings import Settings
 
-PARENT = "mlflow.parentRunId"
 TRIAL = "recsys.trial"
 SOURCE = "recsys tune"
 SNIPPET = "recsys.toml"  # artifact of the parent run: the best settings

@@ -1,6 +1,7 @@
 """One typed ``Settings`` object, read from ``RECSYS_*`` variables and ``recsys.toml``."""
 
 from recsys.settings.candidates import DEFAULT_GENERATORS, GENERATORS, CandidateSettings, Similarity
+from recsys.settings.monitoring import MonitoringSettings, RetrainingSettings
 from recsys.settings.settings import (
     EvaluationSettings,
     FusionRule,
@@ -27,10 +28,12 @@ __all__ = [
     "FusionSwitch",
     "GateSettings",
     "LearnerSettings",
+    "MonitoringSettings",
     "Objective",
     "PlacementSettings",
     "PublicationSettings",
     "RankerSettings",
+    "RetrainingSettings",
     "Settings",
     "ShapingSettings",
     "Similarity",

@@ -37,7 +37,7 @@ GENERATORS = (  # all there are, in the order of their reports
     "newcomers",
     "knowledge",
 )
-DEFAULT_GENERATORS = ("popularity", "repurchase", "item_cf", "user_cf", "als")
+DEFAULT_GENERATORS = ("popularity", "repurchase", "due", "item_cf", "user_cf", "als")
 Similarity = Literal["cosine", "pearson", "tfidf", "bm25", "conditional"]
 
 

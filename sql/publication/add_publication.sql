@@ -14,7 +14,8 @@ insert into recsys.publications (
     checksum,
     created_at,
     items_shown,
-    attempt
+    attempt,
+    kind
 )
 values (
     :publication_id,
@@ -32,5 +33,6 @@ values (
     :checksum,
     :now,
     :items_shown,
-    :attempt
+    :attempt,
+    :kind
 )

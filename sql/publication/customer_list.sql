@@ -23,7 +23,14 @@ segment as (
         and user_id = (
             select 'segment:' || (users.attributes ->> 'segment')
             from shop.users as users
-            where users.user_id = :user_id and users.is_personalised
+            where
+                users.user_id = :user_id
+                and users.is_personalised
+                and not exists (
+                    select 1
+                    from recsys.withdrawn_consents as withdrawn
+                    where withdrawn.user_id = users.user_id
+                )
         )
 ),
 

@@ -1,12 +1,29 @@
--- grain: one row per customer who has a list in a live publication but must not be shown it
+-- grain: one row per customer who has a list in a live publication, or in a canary's, but must not be shown it
+with
+served as (
+    select publication_id
+    from recsys.pointers
+    union
+    select publication_id
+    from recsys.canaries
+    where status = 'running'
+)
+
 select distinct lists.subject_id as user_id
-from recsys.pointers as pointers
-inner join recsys.publication_lists as lists on lists.publication_id = pointers.publication_id
+from served
+inner join recsys.publication_lists as lists on lists.publication_id = served.publication_id
 where
     lists.bucket <> -1
-    and not exists (
-        select 1
-        from shop.users as users
-        where users.user_id = lists.subject_id and users.is_personalised
+    and (
+        not exists (
+            select 1
+            from shop.users as users
+            where users.user_id = lists.subject_id and users.is_personalised
+        )
+        or exists (
+            select 1
+            from recsys.withdrawn_consents as withdrawn
+            where withdrawn.user_id = lists.subject_id
+        )
     )
 order by user_id

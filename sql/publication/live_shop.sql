@@ -8,6 +8,12 @@ create or replace view shop.users as
 select user_id, is_personalised, json_object('segment', segment) as attributes
 from read_parquet($customers);
 
+-- What was withdrawn is in the customers' file already.
+create or replace view recsys.withdrawn_consents as
+select user_id
+from read_parquet($customers)
+where false;
+
 create or replace view shop.items as
 select item_id, title, category
 from read_parquet($items);

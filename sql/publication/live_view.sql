@@ -4,7 +4,17 @@
 create or replace view live_recommendations as
 with
 pointed as (
-    select placement, bucket_from, bucket_to, publication_id, model_version, as_of, items_shown
+    select
+        placement,
+        bucket_from,
+        bucket_to,
+        is_canary,
+        salt,
+        highest_hash,
+        publication_id,
+        model_version,
+        as_of,
+        items_shown
     from read_parquet($pointers)
 ),
 
@@ -37,7 +47,13 @@ unsuppressed as (
     where
         (
             list_rows.bucket = -1
-            or list_rows.subject_id not in (select user_id from read_parquet($hidden_users))
+            or (
+                pointed.is_canary = case
+                    when pointed.salt is null then false
+                    else substr(md5(pointed.salt || ':' || list_rows.subject_id), 1, 8) <= pointed.highest_hash
+                end
+                and list_rows.subject_id not in (select user_id from read_parquet($hidden_users))
+            )
         )
         and not exists (
             select 1

@@ -1,4 +1,5 @@
--- One row per customer and rank of what readers see of a placement; default lists are left out.
+-- One row per customer and rank of what readers see of a placement; default lists are left out, and
+-- what a canary shows.
 select
     user_id,
     item_id,
@@ -7,4 +8,8 @@ select
     model_version,
     as_of
 from recsys.live_recommendations
-where placement = :placement and user_id <> '*' and user_id not like 'segment:%'
+where
+    placement = :placement
+    and user_id <> '*'
+    and user_id not like 'segment:%'
+    and publication_id in (select pointers.publication_id from recsys.pointers as pointers)

@@ -19,6 +19,8 @@ select
     items_shown,
     attempt,
     previous_publication_id,
+    kind,
+    decision_id,
     cast(audit as text) as audit
 from recsys.publications
 where

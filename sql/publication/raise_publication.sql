@@ -5,8 +5,10 @@ set
     live_at = :now,
     ended_at = null,
     previous_publication_id = :expected,
+    decision_id = :decision_id,
     audit = cast(:audit as json)
 where
     publication_id = :publication_id
     and attempt = :attempt
+    and kind = 'main'
     and status in ('staged', 'superseded', 'withdrawn')

@@ -1,4 +1,4 @@
--- takes over what an earlier attempt left; one that is live, or can be returned to, is not touched
+-- takes over what an earlier attempt left; one that is live, can be returned to or is kept for good is not touched
 update recsys.publications
 set
     as_of = :as_of,
@@ -17,8 +17,11 @@ set
     ended_at = null,
     items_shown = :items_shown,
     attempt = :attempt,
+    decision_id = null,
     audit = null
 where
     publication_id = :publication_id
     and placement = :placement
+    and kind = :kind
     and status in ('staged', 'failed', 'archived')
+    and not (kind = 'archive' and status = 'archived')

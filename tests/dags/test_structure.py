@@ -9,9 +9,20 @@ import pytest
 from recsys.assets import assets_root
 from recsys.settings import load_settings
 
-HOLDS_WAREHOUSE = {"snapshot", "champions", "gate", "promotion", "state", "publication"}
+HOLDS_WAREHOUSE = {
+    "measurements",
+    "needed",
+    "snapshot",
+    "champions",
+    "gate",
+    "promotion",
+    "state",
+    "publication",
+    "withholding",
+}
 CHAIN = ("recsys_train", "recsys_publish")
 DECISIONS = ("recsys_approve", "recsys_decide", "recsys_reconcile", "recsys_rollback")
+OTHERS = ("recsys_suppress", "recsys_monitor")
 
 
 @pytest.fixture(scope="module")
@@ -31,10 +42,10 @@ def tasks(dags: dict[str, Any]) -> list[Any]:
 
 
 def test_the_bag_holds_the_dags(dags: dict[str, Any]) -> None:
-    assert sorted(dags) == sorted([*CHAIN, *DECISIONS])
+    assert sorted(dags) == sorted([*CHAIN, *DECISIONS, *OTHERS])
 
 
-@pytest.mark.parametrize("dag_id", [*CHAIN, *DECISIONS])
+@pytest.mark.parametrize("dag_id", [*CHAIN, *DECISIONS, *OTHERS])
 def test_a_dag_explains_and_bounds_itself(dags: dict[str, Any], dag_id: str) -> None:
     dag = dags[dag_id]
     for part in ("**Purpose.**", "**Inputs.**", "**Outputs.**", "**On failure.**"):
@@ -80,10 +91,11 @@ def test_training_and_publication_are_the_chain_in_order(dags: dict[str, Any]) -
         for dag_id, dag in dags.items()
     }
     assert order["recsys_publish"] == ["snapshot", "state", "scoring", "publication"]
-    assert order["recsys_train"][0] == "snapshot"
-    assert set(order["recsys_train"][1:3]) == {"features", "candidates"}
+    assert order["recsys_monitor"] == ["measurements", "check"]
+    assert order["recsys_train"][:2] == ["needed", "snapshot"]
+    assert set(order["recsys_train"][2:4]) == {"features", "candidates"}
     last = ["ranking_set", "ranker", "champions", "evaluation", "registration", "gate", "promotion"]
-    assert order["recsys_train"][3:] == [*last, "waiting", "approvals"]
+    assert order["recsys_train"][4:] == [*last, "waiting", "approvals"]
     assert order["recsys_approve"] == ["evidence", "approval", "decision"]
 
 
@@ -96,7 +108,20 @@ def test_both_together_make_at_most_25_task_instances(dags: dict[str, Any]) -> N
         "approvals": len(settings.placements),
     }
     total = sum(copies.get(task.task_id, 1) for dag_id in CHAIN for task in dags[dag_id].tasks)
-    assert total == 23
+    assert total == 25
+
+
+def test_a_late_publication_is_told_and_so_is_what_fails_in_monitoring(dags: dict[str, Any]) -> None:
+    from airflow.sdk import DeadlineReference
+
+    [alert] = dags["recsys_publish"].deadline
+    # A run that was started by hand has no logical date, from which a deadline could be counted.
+    assert alert.reference == DeadlineReference.DAGRUN_QUEUED_AT
+    assert alert.interval == timedelta(hours=3)
+    assert alert.callback.path == "recsys_notify.Notifier"
+    assert "3 hours" in alert.callback.kwargs["what"]
+    for task in dags["recsys_monitor"].tasks:
+        assert [type(one).__name__ for one in task.on_failure_callback] == ["Notifier"]
 
 
 def test_only_what_may_approve_announces_a_champion_and_the_publication_waits_for_it(dags: dict[str, Any]) -> None:

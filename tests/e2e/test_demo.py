@@ -79,7 +79,7 @@ def test_every_task_succeeded_and_they_are_few(demo) -> None:
     assert {(task, state) for _, task, _, state in states if state != "success"} == {("approvals", "skipped")}
     assert len(states) <= 25
     assert sum(task == "scoring" for _, task, *_ in states) == 2
-    assert sum(task == "candidates" for _, task, *_ in states) == 5
+    assert sum(task == "candidates" for _, task, *_ in states) == len(load_settings().candidates.generators)
 
 
 def test_all_months_and_households_went_in(demo) -> None:

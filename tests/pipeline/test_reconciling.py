@@ -92,6 +92,7 @@ def test_a_move_to_a_version_that_passed_is_an_approval(settings: Settings, ware
     assert (alias(settings), alias(settings, "previous"), warehouse.champion()) == ("2", "1", "2")
     tags = tags_of(settings, "2")
     assert (tags["review"], tags["reviewed_by"], tags["decision_id"]) == ("approved", "grace", last.decision_id)
+    assert tags["reviewed_at"] == f"{NOW + timedelta(days=1):%Y-%m-%d %H:%M} UTC"
     assert look(settings, 2) == QUIET
 
 
@@ -249,6 +250,7 @@ def test_an_attempt_after_a_killed_one_still_announces(settings: Settings) -> No
     move(settings, "2")
     assert look(settings, 2, since=1)["approved"]
     again = look(settings, 3, since=1)
+    assert look(settings, 2, since=3)["approved"], "the clock that says when the run began is ahead"
     assert [one["version"] for one in again["approved"]] == ["2"]
     decide(settings, "1", day=4)
     assert look(settings, 5, since=1)["approved"] == []

@@ -10,8 +10,11 @@ from sqlalchemy import create_engine, make_url
 
 from recsys.settings import Settings
 from recsys.warehouse import Warehouse, open_warehouse
+from tests.support.postgres import postgres_url
 from tests.support.publications import ITEMS, approve
 from tests.support.warehouse import make_settings, write_small_shop
+
+__all__ = ["postgres_url"]
 
 SERVER = os.environ.get("RECSYS_TEST_POSTGRES_URL")
 

@@ -82,7 +82,7 @@ def test_a_warehouse_of_before_is_brought_up_to_date(settings: Settings, tmp_pat
         with warehouse.transaction() as connection:
             for statement in LIVE_BEFORE:
                 connection.exec_driver_sql(statement)
-        assert migrate(warehouse) == ["0003_propensity.sql"]
+        assert migrate(warehouse)[0] == "0003_propensity.sql"
         [row] = live_rows(warehouse)
         assert (row["user_id"], row["rank"], row["item_id"], row["propensity"]) == ("*", 1, "i1", None)
 

@@ -12,7 +12,7 @@ import pytest
 import mlflow
 from recsys.errors import RegistryError
 from recsys.registry import LoggedTraining, TrainingRecord, connected, log_training
-from recsys.registry.training import FINGERPRINT
+from recsys.registry.training import FINGERPRINT, PARENT
 from recsys.settings import Settings, load_settings
 from tests.registry.conftest import Shared
 from tests.support.evaluations import evaluation, placement
@@ -36,7 +36,23 @@ def test_a_training_is_one_finished_run(shared: Shared) -> None:
     assert run.info.end_time - run.info.start_time >= 12_500  # it took so many milliseconds
     with connected(settings) as client:
         assert client.get_experiment(logged.experiment_id).name == settings.namespace
-        assert [r.info.run_id for r in client.search_runs([logged.experiment_id])] == [logged.run_id]
+        parents = [run for run in client.search_runs([logged.experiment_id]) if PARENT not in run.data.tags]
+        assert [run.info.run_id for run in parents] == [logged.run_id]
+
+
+def test_each_placement_is_a_child_with_its_figures_under_common_names(shared: Shared) -> None:
+    settings, logged = shared.settings, shared.logged
+    with connected(settings) as client:
+        children = client.search_runs([logged.experiment_id], f"tags.`{PARENT}` = '{logged.run_id}'")
+        curve = client.get_metric_history(children[0].info.run_id, "learning_curve.ndcg_10")
+    by_name = {run.info.run_name: run for run in children}
+    assert set(by_name) == {"for_you as of 2017-12-05", "discover as of 2017-12-05"}
+    assert len(curve) == 3
+    for name, ndcg in (("for_you", 0.42), ("discover", 0.05)):
+        run = by_name[f"{name} as of 2017-12-05"]
+        assert run.info.status == "FINISHED"
+        assert run.data.tags["placement"] == name
+        assert run.data.metrics["ranker.ndcg_10"] == pytest.approx(ndcg)
 
 
 def test_it_holds_parameters_metrics_and_tags(shared: Shared) -> None:
@@ -121,7 +137,9 @@ def test_a_run_that_ended_half_way_is_replaced(
     again = log_training(settings, training)
     assert again.run_id != logged.run_id
     with connected(settings) as client:
-        assert [r.info.run_id for r in client.search_runs([again.experiment_id])] == [again.run_id]
+        runs = client.search_runs([again.experiment_id])
+    assert {run.data.tags.get(PARENT, run.info.run_id) for run in runs} == {again.run_id}
+    assert len(runs) == 3, "the children of the first attempt went with it"
 
 
 def test_a_failure_in_the_middle_is_a_failed_run(settings: Settings, training: TrainingRecord) -> None:

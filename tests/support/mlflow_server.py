@@ -52,6 +52,8 @@ def _command(folder: Path, port: int) -> list[str]:
 def _environment() -> dict[str, str]:
     quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     quiet |= {"MLFLOW_WEBHOOK_ALLOWED_SCHEMES": "http,https", "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true"}
+    # It would look for a minute at the webhooks that were there before.
+    quiet["MLFLOW_WEBHOOK_CACHE_TTL"] = "0"
     # A home is served again by other servers of a test: a key that stays lets them read its webhooks.
     quiet["MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY"] = base64.urlsafe_b64encode(bytes(32)).decode()
     return {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")} | quiet

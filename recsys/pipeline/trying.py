@@ -1,0 +1,240 @@
+"""The stages of a canary: a version's lists on a fresh snapshot, its start and moves, and how it did."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from recsys import columns as c
+from recsys import publication, registry
+from recsys.errors import ConflictError, RegistryError, SettingsError
+from recsys.evaluation.arms import measure_arms
+from recsys.evaluation.gate import PASSED
+from recsys.pipeline.aliases import follow_later
+from recsys.pipeline.chain import Progress, Stages
+from recsys.pipeline.serving import fit_versions, new_publication, score_shard
+from recsys.pipeline.training import take_snapshot
+from recsys.settings import Settings
+from recsys.snapshot import Snapshot
+from recsys.warehouse import migrate, open_warehouse
+
+Result = dict[str, Any]
+Move = Literal["widen", "promote", "withdraw"]
+ID_PART = "canary"
+
+
+def fit_version(settings: Settings, *, snapshot: str, model: str, version: str, override: bool = False) -> Result:
+    """Fit one version's recipe to a snapshot, and plan the shards; as :func:`recsys.pipeline.fit_state` does.
+
+    Raises:
+        NotFoundError: if the registry has no such version.
+        RegistryError: if MLflow can't be reached, or the version is not one of this platform.
+        ConflictError: if the gate did not pass it, unless ``override``; or another canary runs there.
+        AuditError: if it is the champion.
+    """
+    found = registry.get_version(settings, model, version)
+    if not found.placement:
+        raise RegistryError(
+            f"Version {version} of {model} was not registered by this platform, so it has no placement."
+        )
+    settings.placement(found.placement)
+    if found.tags.get("gate") != PASSED and not override:
+        raise ConflictError(
+            f"Version {version} of {model} did not pass the gate. {found.tags.get('gate_reason', '')} To show it to "
+            "customers all the same, say so: --override; the ledger records it."
+        )
+    chosen = (model, found.version)
+    with open_warehouse(settings, purpose="read the canaries") as warehouse:
+        migrate(warehouse)
+        running = publication.running_canary(warehouse, found.placement)
+        # Told before the scoring, which takes long; the same start again is no error.
+        if running is None or (running.model_name, running.model_version) != chosen:
+            publication.require_place(warehouse, found.placement, chosen)
+    return fit_versions(settings, Snapshot.open(snapshot), {found.placement: chosen})
+
+
+def fit_canaries(settings: Settings, *, snapshot: str, placements: list[str]) -> Result:
+    """Fit the recipes of the canaries that run, and plan the shards; a placement without one is left out."""
+    for placement in placements:
+        settings.placement(placement)
+    with open_warehouse(settings, purpose="read the canaries") as warehouse:
+        migrate(warehouse)
+        running = {name: publication.running_canary(warehouse, name) for name in placements}
+    versions = {name: (one.model_name, one.model_version) for name, one in running.items() if one is not None}
+    return fit_versions(settings, Snapshot.open(snapshot), versions)
+
+
+def start_canary(
+    settings: Settings,
+    *,
+    state: str,
+    lists: list[str],
+    placement: str,
+    share: float,
+    decided_by: str,
+    channel: str,
+    reason: str,
+    run_id: str,
+    now: datetime,
+) -> Result:
+    """Stage, audit and show a version's lists to a share of the customers, 0 to 1."""
+    new = new_publication(settings, state=state, lists=lists, placement=placement, run_id=run_id, kind=ID_PART)
+    with open_warehouse(settings, purpose=f"start a canary on {placement}") as warehouse:
+        migrate(warehouse)
+        begun = publication.start_canary(
+            warehouse, settings, new, share=share, decided_by=decided_by, channel=channel, reason=reason, now=now
+        )
+    return _told(begun)
+
+
+def refresh_canary(
+    settings: Settings, *, state: str, lists: list[str], placement: str, run_id: str, now: datetime
+) -> Result:
+    """Show newer lists of the version on trial to the same customers."""
+    new = new_publication(settings, state=state, lists=lists, placement=placement, run_id=run_id, kind=ID_PART)
+    with open_warehouse(settings, purpose=f"refresh the canary on {placement}") as warehouse:
+        return _told(publication.refresh_canary(warehouse, settings, new, now=now))
+
+
+def move_canary(
+    settings: Settings,
+    *,
+    placement: str,
+    move: Move,
+    decided_by: str,
+    channel: str,
+    reason: str,
+    now: datetime,
+    share: float | None = None,
+    canary_id: str | None = None,
+) -> Result:
+    """Widen, promote or withdraw the canary that runs on a placement, and let MLflow follow.
+
+    Args:
+        settings: where the warehouse and MLflow are.
+        placement: where.
+        move: ``widen`` (to ``share``), ``promote`` (for everybody) or ``withdraw``.
+        decided_by: who decides.
+        channel: policy, airflow, mlflow or cli.
+        reason: why, for the ledger.
+        now: naive UTC.
+        share: of all customers, 0 to 1, to widen to.
+        canary_id: which canary is meant; whichever runs if None.
+
+    Returns:
+        The canary, ``moved_by_person`` (see :func:`recsys.pipeline.aliases.reconcile_aliases`) and ``mlflow_later``:
+        why MLflow does not show the decision yet, empty if it does. The ledger is the truth, and the next run repeats
+        it.
+
+    Raises:
+        SettingsError: if the move, the share, the placement, the reason or the name can't be used.
+        NotFoundError: if no canary runs, or another one than is meant.
+        ConflictError: if something was decided, or went live, meanwhile.
+    """
+    named: dict[str, Any] = {"decided_by": decided_by, "channel": channel, "reason": reason, "canary_id": canary_id}
+    with open_warehouse(settings, purpose=f"{move} the canary on {placement}") as warehouse:
+        if move == "widen":
+            if share is None:
+                raise SettingsError("To widen a canary, say to which share of the customers.")
+            done = publication.widen_canary(warehouse, settings, placement, share=share, now=now, **named)
+        elif move == "promote":
+            done = publication.promote_canary(warehouse, settings, placement, now=now, **named)
+        elif move == "withdraw":
+            done = publication.withdraw_canary(warehouse, settings, placement, now=now, **named)
+        else:
+            raise SettingsError(f"A canary is widened, promoted or withdrawn, not {move!r}.")
+    if move == "widen":
+        return {**_told(done), "moved_by_person": [], "mlflow_later": ""}
+    return {**_told(done), **follow_later(settings, now, version=(done.model_name, done.model_version))}
+
+
+def measure_canary(settings: Settings, *, placement: str, now: datetime) -> Result:
+    """Measure the canary that runs on a placement by what was bought since; see :func:`measure_arms`."""
+    settings.placement(placement)
+    with open_warehouse(settings, purpose="read the canary") as warehouse:
+        canary = publication.require_running(warehouse, placement)
+    taken = take_snapshot(settings, as_of="latest", now=now)
+    with open_warehouse(settings, purpose="measure the canary") as warehouse:
+        return measure_arms(warehouse, settings, Snapshot.open(taken["snapshot"]), canary)
+
+
+def try_version(
+    settings: Settings,
+    *,
+    model: str,
+    version: str,
+    share: float,
+    decided_by: str,
+    reason: str,
+    now: datetime,
+    progress: Progress,
+    as_of: str = "latest",
+    override: bool = False,
+) -> Result:
+    """Make a version's lists and start its canary, in this process.
+
+    Args:
+        settings: in force.
+        model: the registered model.
+        version: its version.
+        share: of all customers, 0 (a shadow) to 1.
+        decided_by: who wants it.
+        reason: why, for the ledger.
+        now: naive UTC.
+        progress: called with a stage's name and None when it begins, and with its result when it ends.
+        as_of: ``latest``, a date or a time.
+        override: although the gate did not pass it.
+    """
+    stage = Stages(settings, progress)
+    snapshot = stage("snapshot", take_snapshot, as_of=as_of, now=now)["snapshot"]
+    chosen = {"model": model, "version": version, "override": override}
+    fitted = stage("state", fit_version, snapshot=snapshot, **chosen)
+    [placement] = fitted["placements"]
+    return stage(
+        f"canary {placement}",
+        start_canary,
+        state=fitted["state"],
+        lists=_scored(stage, fitted),
+        placement=placement,
+        share=share,
+        decided_by=decided_by,
+        channel="cli",
+        reason=f"override: {reason}" if override else reason,
+        run_id=f"recsys canary start as of {as_of}",
+        now=now,
+    )
+
+
+def refresh_canaries(
+    settings: Settings, *, placements: list[str], now: datetime, progress: Progress, as_of: str = "latest"
+) -> list[Result]:
+    """Make newer lists of the versions on trial and show them, in this process; nothing where no canary runs.
+
+    Arguments are those of :func:`try_version`.
+    """
+    stage = Stages(settings, progress)
+    snapshot = stage("snapshot", take_snapshot, as_of=as_of, now=now)["snapshot"]
+    fitted = stage("state", fit_canaries, snapshot=snapshot, placements=placements)
+    lists = _scored(stage, fitted)
+    run_id = f"recsys canary refresh as of {as_of}"
+    made = {"state": fitted["state"], "lists": lists, "run_id": run_id, "now": now}
+    return [
+        stage(f"canary {placement}", refresh_canary, placement=placement, **made) for placement in fitted["placements"]
+    ]
+
+
+def _scored(stage: Stages, fitted: Result) -> list[str]:
+    return [
+        stage(f"scoring {shard['bucket_from']}", score_shard, state=fitted["state"], **shard)["lists"]
+        for shard in fitted["shards"]
+    ]
+
+
+def _told(canary: publication.Canary) -> Result:
+    return {
+        "canary_id": canary.canary_id,
+        c.PLACEMENT: canary.placement,
+        "model": canary.model_name,
+        "version": canary.model_version,
+        c.PUBLICATION_ID: canary.publication_id,
+        "share": canary.share,
+        c.STATUS: canary.status,
+    }

@@ -1,0 +1,16 @@
+-- grain: one row per customer of the first buckets and rank shown, of one publication that is still stored
+select
+    lists.subject_id as user_id,
+    list_rows.item_id,
+    list_rows.rank
+from recsys.publications as publications
+inner join recsys.publication_lists as lists on lists.publication_id = publications.publication_id
+inner join recsys.list_rows as list_rows
+    on list_rows.placement = publications.placement
+    and list_rows.subject_id = lists.subject_id
+    and list_rows.list_hash = lists.list_hash
+where
+    publications.publication_id = :publication_id
+    and lists.bucket between 0 and :last_bucket
+    and list_rows.rank <= publications.items_shown
+order by lists.subject_id, list_rows.rank

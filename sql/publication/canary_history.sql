@@ -1,0 +1,29 @@
+-- grain: one row per change of what was shown on a placement since a canary began, in their order; first what was
+-- live for everybody when it began. Share is null for changes of what is live for everybody.
+with
+chosen as (
+    select canary_id, placement, started_at
+    from recsys.canaries
+    where canary_id = :canary_id
+),
+
+main_moves as (
+    select moves.fence, moves.publication_id, moves.moved_at, chosen.started_at
+    from chosen
+    inner join recsys.pointer_moves as moves on moves.placement = chosen.placement
+),
+
+shown as (
+    select 0 as arm, fence, publication_id, cast(null as double precision) as share, moved_at
+    from main_moves
+    where fence >= (select max(before.fence) from main_moves as before where before.moved_at <= before.started_at)
+    union all
+    select 1 as arm, moves.fence, moves.publication_id, moves.share, moves.moved_at
+    from chosen
+    inner join recsys.canary_moves as moves on moves.canary_id = chosen.canary_id
+)
+
+select shown.arm, shown.publication_id, shown.share, shown.moved_at, publications.as_of
+from shown
+inner join recsys.publications as publications on publications.publication_id = shown.publication_id
+order by shown.moved_at, shown.arm, shown.fence

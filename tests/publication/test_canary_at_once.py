@@ -1,0 +1,124 @@
+"""Two people who decide about a canary at the same moment, on a real PostgreSQL: one decision counts."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier
+from uuid import uuid4
+
+import pytest
+
+from recsys import ledger
+from recsys.errors import RecsysError
+from recsys.publication import (
+    list_canaries,
+    list_publications,
+    promote_canary,
+    rollback,
+    running_canary,
+    start_canary,
+    widen_canary,
+    withdraw_canary,
+)
+from recsys.settings import Settings
+from recsys.warehouse import Warehouse, open_warehouse
+from tests.publication.test_canary import WHO, at, lists_of, put_live, start
+from tests.support.postgres import fresh_database
+from tests.support.publications import ITEMS, PLACEMENT, approve, live_rows
+from tests.support.warehouse import make_settings, write_small_shop
+
+Move = Callable[[Warehouse, Settings], object]
+
+
+@pytest.fixture
+def settings(postgres_url: str, tmp_path: Path) -> Iterator[Settings]:
+    """Two publications went live on a database of its own."""
+    settings = make_settings(tmp_path, warehouse_url=fresh_database(postgres_url, f"t{uuid4().hex}"))
+    with open_warehouse(settings, purpose="test") as warehouse:
+        write_small_shop(warehouse, users=60, items=ITEMS, days=60)
+        approve(warehouse, "1")
+        for day in range(2):
+            put_live(warehouse, settings, f"p{day}", day)
+    yield settings
+
+
+def widen(warehouse: Warehouse, settings: Settings) -> None:
+    widen_canary(warehouse, settings, PLACEMENT, share=0.9, **WHO, now=at(3))
+
+
+def promote(warehouse: Warehouse, settings: Settings) -> None:
+    promote_canary(warehouse, settings, PLACEMENT, **WHO, now=at(3))
+
+
+def withdraw(warehouse: Warehouse, settings: Settings) -> None:
+    withdraw_canary(warehouse, settings, PLACEMENT, **WHO, now=at(3))
+
+
+def roll_back(warehouse: Warehouse, settings: Settings) -> None:
+    rollback(warehouse, settings, PLACEMENT, **WHO, now=at(3))
+
+
+def at_once(settings: Settings, *moves: Move) -> list[RecsysError | None]:
+    """Run moves in threads that begin together, each with connections of its own; return what each met."""
+    barrier = Barrier(len(moves))
+
+    def run(move: Move) -> RecsysError | None:
+        with open_warehouse(settings, purpose="test") as warehouse:
+            barrier.wait()
+            try:
+                move(warehouse, settings)
+            except RecsysError as error:
+                return error
+        return None
+
+    with ThreadPoolExecutor(len(moves)) as pool:
+        return list(pool.map(run, moves))
+
+
+def check(warehouse: Warehouse) -> None:
+    """What holds whoever was first: every shown publication is live, and its version allowed by the ledger."""
+    shown = {row["publication_id"] for row in live_rows(warehouse)}
+    records = {record.publication_id: record for record in list_publications(warehouse, PLACEMENT)}
+    champion, canary = ledger.champion(warehouse, PLACEMENT), running_canary(warehouse, PLACEMENT)
+    assert champion is not None
+    allowed = {champion.model_version, *([canary.model_version] if canary else [])}
+    assert {records[name].status for name in shown} == {"live"}
+    assert {records[name].model_version for name in shown} <= allowed
+    assert {name for name, record in records.items() if record.status == "live"} == shown
+    moves = warehouse.query("select canary_id, fence from recsys.canary_moves order by canary_id, fence")
+    for one in list_canaries(warehouse):
+        fences = [move["fence"] for move in moves if move["canary_id"] == one.canary_id]
+        assert fences == list(range(1, one.fence + 1))
+
+
+@pytest.mark.parametrize("second", [widen, withdraw, roll_back, promote])
+def test_a_promotion_beside_another_move(settings: Settings, second: Move) -> None:
+    with open_warehouse(settings, purpose="test") as warehouse:
+        start(warehouse, settings, 0.5, day=2)
+        met = at_once(settings, promote, second)
+        assert None in met
+        check(warehouse)
+
+
+@pytest.mark.parametrize("first", [widen, withdraw])
+def test_a_rollback_beside_a_move_leaves_no_canary(settings: Settings, first: Move) -> None:
+    with open_warehouse(settings, purpose="test") as warehouse:
+        start(warehouse, settings, 0.5, day=2)
+        met = at_once(settings, first, roll_back)
+        assert None in met
+        check(warehouse)
+        if met[1] is None:
+            assert running_canary(warehouse, PLACEMENT) is None
+
+
+def test_only_one_of_two_starts_counts(settings: Settings) -> None:
+    def begin(name: str, version: str) -> Move:
+        files = lists_of(settings, name, version=version)
+        return lambda warehouse, settings: start_canary(warehouse, settings, files, share=0.5, **WHO, now=at(2))
+
+    met = at_once(settings, begin("c1", "2"), begin("c2", "3"))
+    assert sorted(error is None for error in met) == [False, True]
+    with open_warehouse(settings, purpose="test") as warehouse:
+        assert len(list_canaries(warehouse)) == 1
+        assert [entry.verdict for entry in ledger.list_decisions(warehouse)] == ["approved", "canary"]
+        check(warehouse)
