@@ -108,8 +108,9 @@ def version(user: User, model: str, version: str) -> HTMLResponse:
 def history(user: User) -> HTMLResponse:
     """Show publications and decisions as they followed each other."""
     from recsys import review
+    from recsys.moments import clock
 
-    return _page("history", user, placements=review.history(_settings()))
+    return _page("history", user, **review.history(_settings(), clock()), may_suppress=_may_suppress(user))
 
 
 @app.get("/customer")
@@ -135,7 +136,7 @@ def customer(
         placement=placement or placements[0],
         placements=placements,
         hide=hide,
-        may_suppress=recsys_runs.is_there(_dag("suppress")) and _may_trigger(user, "suppress"),
+        may_suppress=_may_suppress(user),
     )
 
 
@@ -214,6 +215,12 @@ def suppress(
     """Trigger the DAG that takes a product out of all live lists."""
     told = {"action": "hide products", "item": item.strip(), "placement": where, "reason": reason.strip()}
     return _started(user, "suppress", token, told)
+
+
+@app.post("/unsuppress")
+def unsuppress(user: User, rule: Id, reason: Text, token: Token) -> RedirectResponse:
+    """Trigger the DAG that ends a rule, so that what it hid is shown again."""
+    return _started(user, "suppress", token, {"action": "end a rule", "rule": rule, "reason": reason.strip()})
 
 
 @app.exception_handler(RecsysError)
@@ -298,7 +305,13 @@ def _title(dag_id: str, conf: Any) -> str:
         return f"{verdict}: version {conf.get('version')} of {conf.get('model')}"
     if dag_id == _dag("rollback"):
         return f"Roll back {conf.get('placement')}"
-    return f"Hide {conf.get('item')}" if conf.get("item") else dag_id
+    if dag_id == _dag("suppress"):
+        return f"Hide product {conf.get('item')}" if conf.get("item") else f"End the rule {conf.get('rule')}"
+    return dag_id
+
+
+def _may_suppress(user: Any) -> bool:
+    return recsys_runs.is_there(_dag("suppress")) and _may_trigger(user, "suppress")
 
 
 def _may_trigger(user: Any, kind: str) -> bool:

@@ -1,8 +1,9 @@
 """The board: what was published and decided, as a file for pages, which must not open the warehouse.
 
 ``RECSYS_HOME/board/placements.json`` has, for each placement, the champion, what waits for a decision, the newest
-publications and decisions, and what a rollback would return to. It is written from the warehouse after everything
-that changes it, and replaced as a whole: a reader sees the old board or the new one.
+publications, decisions and canaries, and what a rollback would return to; and the rules that hide products. It is
+written from the warehouse after everything that changes it, and replaced as a whole: a reader sees the old board or
+the new one.
 """
 
 import json
@@ -15,6 +16,8 @@ from filelock import FileLock
 
 from recsys import ledger
 from recsys.artifacts import replace_json
+from recsys.assets import read_sql
+from recsys.publication.canary_records import list_canaries
 from recsys.publication.records import PublicationRecord, list_publications, read_pointer, rollback_target
 from recsys.settings import Settings
 from recsys.warehouse import Warehouse
@@ -25,6 +28,8 @@ VERSION: Final = 1
 """Of the board's form."""
 MOST_PUBLICATIONS: Final = 50
 MOST_DECISIONS: Final = 200
+MOST_CANARIES: Final = 10
+MOST_RULES: Final = 100
 
 Document = dict[str, Any]
 
@@ -46,7 +51,7 @@ def write_board(warehouse: Warehouse, settings: Settings) -> Path:
         for left in path.parent.glob(f".{BOARD}.*"):  # by a writer that was killed
             left.unlink()
         placements = {name: _placement(warehouse, settings, name) for name in settings.placements}
-        return replace_json(path, {"version": VERSION, "placements": placements})
+        return replace_json(path, {"version": VERSION, "placements": placements, "hidden": _hidden(warehouse)})
 
 
 def read_board(settings: Settings) -> dict[str, Document]:
@@ -54,19 +59,28 @@ def read_board(settings: Settings) -> dict[str, Document]:
 
     Each placement has ``champion`` (model_name, model_version, decided_at, decision_id; or None), ``standing`` (the
     versions that decisions left, model and version, the champion last), ``challenger`` (the version whose decision is
-    awaited, or None), ``live`` and ``returns_to`` (ids of publications, or None), ``publications`` and ``decisions``,
-    the newest first, with the columns of the warehouse. Moments are naive UTC in ISO format.
+    awaited, or None), ``live`` and ``returns_to`` (ids of publications, or None), ``publications``, ``decisions`` and
+    ``canaries``, the newest first, with the columns of the warehouse. Moments are naive UTC in ISO format.
     """
-    path = board_path(settings)
-    if not path.is_file():
-        return {}
-    document = json.loads(path.read_text(encoding="utf-8"))
-    return dict(document["placements"]) if document.get("version") == VERSION else {}
+    return dict(_document(settings).get("placements", {}))
+
+
+def read_hidden(settings: Settings) -> list[Document]:
+    """Return the newest rules that hide products, with the columns of ``sql/publication/board_rules.sql``."""
+    return list(_document(settings).get("hidden", []))
 
 
 def board_path(settings: Settings) -> Path:
     """Return where the board is."""
     return settings.resolved_home / FOLDER / BOARD
+
+
+def _document(settings: Settings) -> Document:
+    path = board_path(settings)
+    if not path.is_file():
+        return {}
+    document: Document = json.loads(path.read_text(encoding="utf-8"))
+    return document if document.get("version") == VERSION else {}
 
 
 def _placement(warehouse: Warehouse, settings: Settings, placement: str) -> Document:
@@ -85,7 +99,13 @@ def _placement(warehouse: Warehouse, settings: Settings, placement: str) -> Docu
         "returns_to": target.publication_id if target else None,
         "publications": [_publication(one) for one in records[:MOST_PUBLICATIONS]],
         "decisions": [_plain(asdict(one)) for one in reversed(history[-MOST_DECISIONS:])],
+        "canaries": [_plain(asdict(one)) for one in list_canaries(warehouse, placement)[:MOST_CANARIES]],
     }
+
+
+def _hidden(warehouse: Warehouse) -> list[Document]:
+    rows = warehouse.query(read_sql("publication", "board_rules.sql"), {"most": MOST_RULES})
+    return [_plain(row) for row in rows]
 
 
 def _publication(record: PublicationRecord) -> Document:

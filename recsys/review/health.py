@@ -3,16 +3,18 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from recsys.monitoring import BREACH, OK, RANKED, WARN
+from recsys.monitoring.records import FEATURE_DRIFT, MODEL_AGE, REALISED_NDCG, SCORE_DRIFT
+
 GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
-    "Data": ("data_age_hours", "data_delay_hours", "event_volume", "rejected_share", "missing_share"),
-    "Lists": ("publication_age_hours", "unpublished_hours", "coverage_share", "fallback_share"),
-    "Drift": ("feature_drift", "score_drift"),
-    "Quality": ("realised_ndcg",),
+    "Freshness": ("data_age_hours", "data_delay_hours", "publication_age_hours", "unpublished_hours", MODEL_AGE),
+    "Data": ("event_volume", "rejected_share", "missing_share"),
+    "Drift": (FEATURE_DRIFT, SCORE_DRIFT),
+    "Reach": ("coverage_share", "fallback_share"),
+    "Quality": (REALISED_NDCG,),
 }
-WORDS: Final = {"ok": "fine", "warn": "look at it", "breach": "breach", None: "not measured"}
-TONES: Final = {"ok": "good", "warn": "open", "breach": "bad", None: ""}
-RANKED: Final = ("ok", "warn", "breach")
-"""From fine to bad."""
+WORDS: Final = {OK: "fine", WARN: "look at it", BREACH: "breach", None: "not measured"}
+TONES: Final = {OK: "good", WARN: "open", BREACH: "bad", None: ""}
 
 View = dict[str, Any]
 
@@ -27,6 +29,6 @@ def lights(measurements: Sequence[Mapping[str, Any]], placement: str) -> list[Vi
     for name, measured in GROUPS.items():
         group = [one for one in mine if one["name"] in measured]
         worst = max((one["status"] for one in group), key=RANKED.index, default=None)
-        told = [one["message"] for one in group if one["status"] != "ok"] or [one["message"] for one in group[:1]]
+        told = [one["message"] for one in group if one["status"] != OK] or [one["message"] for one in group[:1]]
         shown.append({"name": name, "word": WORDS[worst], "tone": TONES[worst], "messages": told})
     return shown

@@ -1,24 +1,45 @@
 """What was published and decided, placement by placement, and what one triggered run has changed."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from recsys.evaluation import words
 from recsys.evaluation.sheets import list_sheets
-from recsys.publication import read_board
+from recsys.publication import read_board, read_hidden
 from recsys.review.overview import way_back
 from recsys.review.versions import placement_of
 from recsys.settings import Settings
 
 View = dict[str, Any]
 TONES: Final = {"live": "good", "withdrawn": "bad", "failed": "bad", "staged": "open"}
+RULE_MOMENTS: Final = ("starts_at", "ends_at")
 VERDICTS: Final = {"approved": "good", "rejected": "bad", "rolled_back": "bad"}
 
 
-def history(settings: Settings) -> list[View]:
-    """Return each placement's publications and decisions, the newest first, and its way back."""
+def history(settings: Settings, now: datetime) -> View:
+    """Return what was published, decided and hidden, the newest first.
+
+    Args:
+        settings: where home is, and the placements there are.
+        now: naive UTC, to tell which rules hold.
+
+    Returns:
+        ``placements``, each with ``publications``, ``decisions``, ``canaries`` and ``way_back``; and ``hidden``, the
+        rules that hide products.
+    """
     board = read_board(settings)
-    return [_placement(name, placement_of(board, name)) for name in settings.placements]
+    return {
+        "placements": [_placement(name, placement_of(board, name)) for name in settings.placements],
+        "hidden": [_rule(one, now) for one in read_hidden(settings)],
+    }
+
+
+def _rule(rule: Mapping[str, Any], now: datetime) -> View:
+    parts = (("", rule["title"] or rule["item_id"]), ("brand ", rule["brand"]), ("category ", rule["category"]))
+    starts, ends = (None if rule[name] is None else datetime.fromisoformat(rule[name]) for name in RULE_MOMENTS)
+    holds = (starts is None or starts <= now) and (ends is None or ends > now)
+    return {**rule, "what": ", ".join(f"{word}{value}" for word, value in parts if value), "holds": holds}
 
 
 def _placement(name: str, placement: Mapping[str, Any]) -> View:
@@ -39,6 +60,7 @@ def _placement(name: str, placement: Mapping[str, Any]) -> View:
             {**one, "tone": VERDICTS.get(one["verdict"], ""), "did": one["verdict"].replace("_", " ")}
             for one in placement["decisions"]
         ],
+        "canaries": placement["canaries"],
     }
 
 
@@ -47,22 +69,25 @@ def outcome(settings: Settings, conf: Mapping[str, Any]) -> View:
 
     Args:
         settings: where home is.
-        conf: the run's parameters: a placement, or a model and its version.
+        conf: the run's parameters: a placement, or a model and its version, or what is hidden.
 
     Returns:
         ``placement`` (its name; empty for a run about none), ``decision`` (the newest that concerns it, or None),
         ``live`` (the publication that is live, or None), ``champion`` and ``is_followed`` (whether the lists that are
-        live are the champion's).
+        live are the champion's), and ``rules`` (those that hide the product that the run is about).
     """
     board = read_board(settings)
     name = str(conf.get("placement") or "") or _placement_of(settings, conf)
     placement = placement_of(board, name)
-    about = [one for one in placement["decisions"] if "version" not in conf or _is_about(one, conf)]
+    item = conf.get("item")
+    rules = [one for one in read_hidden(settings) if item and one["item_id"] == item]
+    about = [] if item else [one for one in placement["decisions"] if "version" not in conf or _is_about(one, conf)]
     live = next((one for one in placement["publications"] if one["publication_id"] == placement["live"]), None)
     champion = placement["champion"]
     served = None if live is None else (live["model_name"], live["model_version"])
     return {
-        "placement": name,
+        "placement": "" if item else name,
+        "rules": rules,
         "decision": about[0] if about else None,
         "live": live,
         "champion": champion,

@@ -6,7 +6,9 @@ from typing import Any
 
 from recsys.evaluation import words
 from recsys.evaluation.sheets import Sheet, list_sheets
+from recsys.monitoring import latest_figures
 from recsys.publication import LivePublication, live_publications, read_board
+from recsys.publication.canary_records import RUNNING
 from recsys.review.evidence import headline
 from recsys.review.health import lights
 from recsys.review.versions import WAITS, listed, placement_of
@@ -25,14 +27,15 @@ def overview(settings: Settings, now: datetime) -> View:
 
     Returns:
         ``placements``, each with ``live``, ``is_followed`` (whether the lists are the champion's), ``waiting``,
-        ``versions``, ``way_back`` and ``lights``; and ``measured_at`` of the lights, None if nothing was measured.
+        ``versions``, ``way_back``, ``trial`` (the canary that runs, or None) and ``lights``; and ``measured_at`` of the
+        lights, None if nothing was measured.
 
     Raises:
         NotFoundError: if another version of the platform wrote the live files.
     """
     board, sheets = read_board(settings), list_sheets(settings)
     live = live_publications(settings)
-    measured: Mapping[str, Any] = {"measured_at": None, "measurements": []}
+    measured = latest_figures(settings)
     return {
         "placements": [
             _placement(name, placement_of(board, name), board, sheets, live, now)
@@ -65,6 +68,7 @@ def _placement(
         "waiting": [{**one, "headline": headline(one["sheet"])} for one in versions if one["status"] == WAITS],
         "versions": versions[:MOST_VERSIONS],
         "way_back": way_back(placement),
+        "trial": next((one for one in placement["canaries"] if one["status"] == RUNNING), None),
     }
 
 

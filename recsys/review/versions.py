@@ -23,7 +23,7 @@ TONES: Final = {SERVES: "good", WAITS: "open", FAILED: "bad", REJECTED: "bad", T
 def placement_of(board: Board, name: str) -> Mapping[str, Any]:
     """Return a placement's part of the board; an empty one if nothing was decided there yet."""
     empty: dict[str, Any] = {"champion": None, "standing": [], "challenger": None, "live": None, "returns_to": None}
-    return board.get(name) or {**empty, "publications": [], "decisions": []}
+    return board.get(name) or {**empty, "publications": [], "decisions": [], "canaries": []}
 
 
 def decisions_about(placement: Mapping[str, Any], model: str, version: str) -> list[Row]:

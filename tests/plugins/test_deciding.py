@@ -13,7 +13,8 @@ from tests.support.airflow_home import ADDRESS
 
 ROOT = "/recommendations"
 TOKEN = "0123456789abcdef"
-DECIDE, ROLLBACK = "recsys_decide", "recsys_rollback"
+DECIDE, ROLLBACK, SUPPRESS = "recsys_decide", "recsys_rollback", "recsys_suppress"
+BUTTONS = [DECIDE, ROLLBACK, SUPPRESS]
 DECISION = {"model": "recsys_for_you", "version": "7", "verdict": "approved", "reason": " seen it ", "token": TOKEN}
 RETURN = {"placement": "for_you", "publication": "p7", "reason": "too sweet", "sure": "yes", "token": TOKEN}
 OURS = {"origin": ADDRESS, "sec-fetch-site": "same-origin"}
@@ -33,7 +34,7 @@ def runs() -> list[Any]:
     from sqlalchemy import select
 
     with create_session() as session:
-        return list(session.scalars(select(DagRun).where(DagRun.dag_id.in_([DECIDE, ROLLBACK]))))
+        return list(session.scalars(select(DagRun).where(DagRun.dag_id.in_(BUTTONS))))
 
 
 def forget_runs() -> None:
@@ -42,7 +43,7 @@ def forget_runs() -> None:
     from sqlalchemy import delete
 
     with create_session() as session:
-        session.execute(delete(DagRun).where(DagRun.dag_id.in_([DECIDE, ROLLBACK])))
+        session.execute(delete(DagRun).where(DagRun.dag_id.in_(BUTTONS)))
 
 
 def finish(run: Any, state: str) -> None:
@@ -72,6 +73,19 @@ def test_a_rollback_names_what_was_seen_live(browser: TestClient) -> None:
     [run] = runs()
     assert (run.dag_id, run.triggering_user_name) == (ROLLBACK, "uma")
     assert run.conf == {"placement": "for_you", "publication": "p7", "reason": "too sweet"}
+
+
+def test_a_product_is_hidden_and_shown_again_by_forms(browser: TestClient) -> None:
+    hidden = {"item": " i003 ", "where": "for_you", "reason": "recalled", "token": TOKEN}
+    assert post(browser, "/suppress", hidden).status_code == 303
+    assert post(browser, "/unsuppress", {"rule": "r1", "reason": "it is safe", "token": TOKEN}).status_code == 303
+    assert {run.triggering_user_name for run in runs()} == {"uma"}
+    assert sorted((run.conf for run in runs()), key=lambda conf: str(conf["action"])) == [
+        {"action": "end a rule", "rule": "r1", "reason": "it is safe"},
+        {"action": "hide products", "item": "i003", "placement": "for_you", "reason": "recalled"},
+    ]
+    shown = browser.get(f"{ROOT}/customer", params={"user": "*", "placement": "for_you", "hide": "i003"}).text
+    assert 'action="suppress"' in shown and 'name="item" value="i003"' in shown
 
 
 def test_two_presses_of_a_button_are_one_run_and_another_decision_is_another(browser: TestClient) -> None:
@@ -119,7 +133,10 @@ def test_a_program_with_a_token_of_its_own_needs_no_origin(browser: TestClient, 
 
 
 def test_a_viewer_may_look_and_not_decide(browser: TestClient, client: TestClient, published: Settings) -> None:
-    for path, told in (("/decide", DECISION), ("/rollback", RETURN)):
+    hidden = {"item": "i003", "reason": "recalled", "token": TOKEN}
+    ended = {"rule": "r1", "reason": "it is safe", "token": TOKEN}
+    all_forms = (("/decide", DECISION), ("/rollback", RETURN), ("/suppress", hidden), ("/unsuppress", ended))
+    for path, told in all_forms:
         answer = post(client, path, told)
         assert answer.status_code == 403
         assert "doesn't let vera trigger the DAG" in answer.json()["detail"]

@@ -6,7 +6,17 @@ from datetime import timedelta
 from typing import Any
 
 from recsys import ledger
-from recsys.publication import publish, read_board, rollback, write_board
+from recsys.publication import (
+    Rule,
+    publish,
+    read_board,
+    read_hidden,
+    rollback,
+    start_canary,
+    suppress,
+    unsuppress,
+    write_board,
+)
 from recsys.publication.board import board_path
 from recsys.settings import Settings
 from recsys.warehouse import Warehouse
@@ -59,6 +69,30 @@ def test_it_says_which_version_waits(warehouse: Warehouse, settings: Settings) -
     assert board(settings)["challenger"] is None
 
 
+def test_it_says_what_is_hidden_and_by_whom(warehouse: Warehouse, settings: Settings) -> None:
+    told = {"by": "ada", "reason": "recalled", "now": NOW}
+    rule = suppress(warehouse, settings, Rule(starts_at=NOW, item_id="i003", placement=PLACEMENT), **told)
+    [shown] = read_hidden(settings)
+    named = ("item_id", "placement", "created_by", "ended_by")
+    assert [shown[name] for name in named] == ["i003", PLACEMENT, "ada", None]
+    assert shown["title"].startswith("Product")
+    ending = {"by": "olga", "reason": "it is safe", "now": NOW + timedelta(days=1)}
+    unsuppress(warehouse, settings, rule.suppression_id, **ending)
+    [shown] = read_hidden(settings)
+    assert (shown["ended_by"], shown["end_reason"]) == ("olga", "it is safe")
+
+
+def test_it_says_what_is_on_trial(warehouse: Warehouse, settings: Settings) -> None:
+    put_live(warehouse, settings, 1)
+    made = write_publication(settings.resolved_home / "files", "c2", made_lists(shift=2), version="2")
+    who = {"decided_by": "ada", "channel": "cli", "reason": "try it", "now": NOW + timedelta(days=2)}
+    start_canary(warehouse, settings, made, share=0.25, **who)
+    [trial] = board(settings)["canaries"]
+    assert (trial["model_version"], trial["share"], trial["status"]) == ("2", 0.25, "running")
+    kinds = {one["publication_id"]: one["kind"] for one in board(settings)["publications"]}
+    assert kinds == {"p1": "main", "c2": "canary"}
+
+
 def test_a_placement_without_anything_is_on_it(warehouse: Warehouse, settings: Settings) -> None:
     write_board(warehouse, settings)
     assert read_board(settings)["discover"] == {
@@ -69,6 +103,7 @@ def test_a_placement_without_anything_is_on_it(warehouse: Warehouse, settings: S
         "returns_to": None,
         "publications": [],
         "decisions": [],
+        "canaries": [],
     }
 
 

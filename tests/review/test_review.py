@@ -12,7 +12,9 @@ from recsys.artifacts import replace_json
 from recsys.errors import NotFoundError
 from recsys.evaluation.gate import judge
 from recsys.evaluation.sheets import Sheet, write_sheet
+from recsys.monitoring.prometheus import HELP
 from recsys.publication.board import VERSION, board_path
+from recsys.review.health import GROUPS, lights
 from recsys.review.overview import age
 from recsys.review.rendering import ASSETS
 from recsys.settings import Settings
@@ -91,6 +93,7 @@ def put_board(settings: Settings, *decisions: dict[str, Any], standing: tuple[st
         "returns_to": None,
         "publications": [],
         "decisions": list(decisions),
+        "canaries": [],
         **changes,
     }
     replace_json(board_path(settings), {"version": VERSION, "placements": {"for_you": shown}})
@@ -175,7 +178,7 @@ def test_what_a_rollback_would_do(settings: Settings) -> None:
     put_board(settings, live="p2", returns_to="p1", publications=lists)
     back = review.overview(settings, NOW)["placements"][0]["way_back"]
     assert (back["withdraws"]["publication_id"], back["restores"]["publication_id"]) == ("p2", "p1")
-    shown = review.history(settings)[0]["publications"]
+    shown = review.history(settings, NOW)["placements"][0]["publications"]
     assert [(one["publication_id"], one["is_target"]) for one in shown] == [("p2", False), ("p1", True)]
     put_board(settings, live="p2", returns_to=None, publications=lists)
     assert review.overview(settings, NOW)["placements"][0]["way_back"] is None
@@ -196,6 +199,51 @@ def test_what_a_run_has_changed(settings: Settings) -> None:
     assert (unknown["placement"], unknown["decision"], unknown["live"]) == ("", None, None)
     refused = review.outcome(settings, {"model": MODEL, "version": "9"})
     assert (refused["placement"], refused["decision"]) == ("for_you", None)
+
+
+def test_lights_show_the_worst_of_a_group_and_say_why() -> None:
+    def measured(name: str, status: str, placement: str | None = None) -> dict[str, Any]:
+        return {"name": name, "status": status, "placement": placement, "message": f"{name} is {status}."}
+
+    found = [
+        measured("data_age_hours", "ok"),
+        measured("data_delay_hours", "warn"),
+        measured("feature_drift", "warn", "for_you"),
+        measured("score_drift", "breach", "for_you"),
+        measured("coverage_share", "breach", "discover"),
+    ]
+    shown = {one["name"]: one for one in lights(found, "for_you")}
+    assert {name: one["word"] for name, one in shown.items()} == {
+        "Freshness": "look at it",
+        "Data": "not measured",
+        "Drift": "breach",
+        "Reach": "not measured",
+        "Quality": "not measured",
+    }
+    assert shown["Freshness"]["messages"] == ["data_delay_hours is warn."]
+    assert shown["Drift"]["messages"] == ["feature_drift is warn.", "score_drift is breach."]
+    assert lights(found[:1], "for_you")[0]["messages"] == ["data_age_hours is ok."]
+
+
+def test_every_figure_of_monitoring_has_a_light() -> None:
+    assert sorted(name for group in GROUPS.values() for name in group) == sorted(HELP)
+
+
+def test_rules_that_hide_products_are_told_with_whether_they_hold(settings: Settings) -> None:
+    def rule(ends_at: str | None, **changes: Any) -> dict[str, Any]:
+        named = {"item_id": None, "brand": None, "category": None, "title": None, "starts_at": "2025-01-01T00:00:00"}
+        return {**named, "ends_at": ends_at, **changes}
+
+    hidden = [
+        rule(None, item_id="i1", title="Bread"),
+        rule("2025-01-04T12:00:00", brand="Acme", category="Food"),
+        rule(None, item_id="i2", starts_at="2025-02-01T00:00:00"),
+    ]
+    replace_json(board_path(settings), {"version": VERSION, "placements": {}, "hidden": hidden})
+    shown = [(one["what"], one["holds"]) for one in review.history(settings, NOW)["hidden"]]
+    assert shown == [("Bread", True), ("brand Acme, category Food", False), ("i2", False)]
+    rules = review.outcome(settings, {"item": "i1", "placement": ""})["rules"]
+    assert [one["title"] for one in rules] == ["Bread"]
 
 
 def test_a_report_is_found_by_its_folder_and_nothing_else_is(settings: Settings) -> None:
