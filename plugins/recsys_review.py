@@ -92,7 +92,7 @@ def overview(user: User) -> HTMLResponse:
     from recsys import review
     from recsys.moments import clock
 
-    return _page("overview", user, **review.overview(_settings(), clock()), problem="")
+    return _page("overview", user, **review.overview(_settings(), clock()))
 
 
 @app.get("/version")

@@ -8,7 +8,9 @@ from typing import Any
 from recsys import registry
 from recsys.artifacts import local_path
 from recsys.errors import NotFoundError
+from recsys.evaluation import words
 from recsys.evaluation.evidence import rival_of
+from recsys.evaluation.forest import Axis
 from recsys.evaluation.gate import PASSED
 from recsys.evaluation.report import REPORT
 from recsys.evaluation.rules import find_comparison, told
@@ -62,6 +64,7 @@ def headline(sheet: Sheet) -> View | None:
     found = find_comparison(figures, figures["ranker"], rival) if rival else None
     return {name: shown[name] for name in ("sentence", "outcome", "rival")} | {
         "card": shown["cards"][0] if found else None,
+        "row": _row(found) if found else None,
         "changes": (figures.get("champion") or {}).get("changes"),
     }
 
@@ -82,6 +85,16 @@ def report_file(settings: Settings, evaluation: str) -> Path:
     if path.parent.parent != root or path.resolve().parent.parent != root.resolve() or not path.is_file():
         raise NotFoundError(f"There is no evaluation {evaluation!r} here; it may have been removed.")
     return path
+
+
+def _row(found: Mapping[str, Any]) -> View:
+    """Return a difference as its forest plot needs it."""
+    return {
+        "difference": words.signed(found["difference"]),
+        "interval": words.bounds(found),
+        "outcome": words.outcome(found),
+        "mark": Axis.around([found]).mark(found),
+    }
 
 
 def _evidence(sheet: Sheet) -> tuple[View | None, str]:

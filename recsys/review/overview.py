@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from recsys.errors import NotFoundError
 from recsys.evaluation import words
 from recsys.evaluation.sheets import Sheet, list_sheets
 from recsys.monitoring import latest_figures
@@ -27,14 +28,11 @@ def overview(settings: Settings, now: datetime) -> View:
 
     Returns:
         ``placements``, each with ``live``, ``is_followed`` (whether the lists are the champion's), ``waiting``,
-        ``versions``, ``way_back``, ``trial`` (the canary that runs, or None) and ``lights``; and ``measured_at`` of the
-        lights, None if nothing was measured.
-
-    Raises:
-        NotFoundError: if another version of the platform wrote the live files.
+        ``versions``, ``way_back``, ``trial`` (the canary that runs, or None) and ``lights``; ``measured_at`` of the
+        lights, None if nothing was measured; and ``problem``, why it can't be told what is live, empty if it can.
     """
     board, sheets = read_board(settings), list_sheets(settings)
-    live = live_publications(settings)
+    live, problem = _live(settings)
     measured = latest_figures(settings)
     return {
         "placements": [
@@ -43,7 +41,16 @@ def overview(settings: Settings, now: datetime) -> View:
             for name in settings.placements
         ],
         "measured_at": measured["measured_at"],
+        "problem": problem,
     }
+
+
+def _live(settings: Settings) -> tuple[list[LivePublication], str]:
+    """Return what is live, or why it can't be told: the rest of the page is worth showing without it."""
+    try:
+        return live_publications(settings), ""
+    except NotFoundError as error:
+        return [], str(error)
 
 
 def _placement(

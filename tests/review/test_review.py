@@ -184,6 +184,14 @@ def test_what_a_rollback_would_do(settings: Settings) -> None:
     assert review.overview(settings, NOW)["placements"][0]["way_back"] is None
 
 
+def test_live_files_of_another_version_are_told_and_the_rest_is_shown(settings: Settings) -> None:
+    put_sheet(settings)
+    replace_json(settings.resolved_home / "live" / "manifest.json", {"version": 0, "live": []})
+    shown = review.overview(settings, NOW)
+    assert "are of version 0" in shown["problem"]
+    assert [one["sheet"].version for one in shown["placements"][0]["waiting"]] == ["5"]
+
+
 def test_what_a_run_has_changed(settings: Settings) -> None:
     put_sheet(settings)
     lists = [publication("p1", "4", "live")]
