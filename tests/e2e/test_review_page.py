@@ -122,6 +122,7 @@ def test_a_rollback_by_keyboard_is_live_and_recorded(ui: Page, settings: Setting
     before = live(settings)
     frame = recs(ui)
     frame.get_by_role("link", name="History").press("Enter")
+    frame.get_by_role("heading", name="Publications and decisions").wait_for()
     frame.get_by_text("Roll back…").press("Enter")
     frame.get_by_label("Reason").fill("too many sweets")
     frame.get_by_label("Yes, return for_you").press("Space")
