@@ -24,6 +24,7 @@ from typing import Any
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
+from recsys_links import ArtifactLink, ReportLink, ReviewLink, RunLink, linked
 from recsys_wiring import (
     APPROVE,
     CHAMPION,
@@ -183,8 +184,12 @@ def train() -> None:
     # Late, so that what was decided while the ranker learned counts.
     trained >> serving
     measured = evaluation(taken["snapshot"], ranked["ranking_set"], trained["rankers"], serving["champions"])
+    linked(measured, [ReportLink()])
     registered = registration(taken["snapshot"], trained["rankers"], measured["evaluation"])
-    verdicts = gate(measured["evaluation"], registered["versions"])["verdicts"]
+    linked(registered, [RunLink(), ArtifactLink()])
+    verdicts = linked(gate(measured["evaluation"], registered["versions"]), [RunLink(), ArtifactLink(), ReviewLink()])[
+        "verdicts"
+    ]
     # A run of its own for each: a question that waits for days must not keep the next training from beginning.
     TriggerDagRunOperator.partial(
         task_id="approvals",

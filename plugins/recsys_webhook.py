@@ -11,6 +11,7 @@ import time
 from collections import OrderedDict
 from typing import Any, ClassVar, Final
 
+import recsys_runs
 from airflow.plugins_manager import AirflowPlugin
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.concurrency import run_in_threadpool
@@ -99,12 +100,9 @@ def _take(headers: dict[str, str], body: bytes) -> dict[str, Any]:
 
 def _start(dag_id: str, delivery: str) -> dict[str, Any]:
     """Start a run, unless one that will look anyway waits to begin."""
-    from airflow.api.common.trigger_dag import trigger_dag
-    from airflow.exceptions import DagRunAlreadyExists
     from airflow.models.dagrun import DagRun
     from airflow.utils.session import create_session
     from airflow.utils.state import DagRunState
-    from airflow.utils.types import DagRunTriggeredByType
     from sqlalchemy import select
 
     with create_session() as session:
@@ -113,16 +111,7 @@ def _start(dag_id: str, delivery: str) -> dict[str, Any]:
     if queued is not None:
         return {"started": None, "why": f"{queued} is about to look."}
     run_id = f"mlflow__{delivery}"
-    try:
-        # The id makes it start once, also where several API servers took the same delivery.
-        trigger_dag(
-            dag_id,
-            run_id=run_id,
-            triggered_by=DagRunTriggeredByType.REST_API,
-            triggering_user_name=SENDER,
-            note="MLflow told that an alias has changed.",
-        )
-    except DagRunAlreadyExists:
+    if not recsys_runs.start_run(dag_id, run_id=run_id, by=SENDER, note="MLflow told that an alias has changed."):
         return {"started": None, "why": "It came before."}
     LOG.info("MLflow told that an alias has changed: started %s of %s.", run_id, dag_id)
     return {"started": run_id, "why": "An alias has changed."}

@@ -9,7 +9,7 @@ import hashlib
 import json
 import shutil
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +48,14 @@ def local_path(uri: str) -> Path:
     if parsed.scheme not in ("file", "") or not path.exists():
         raise NotFoundError(f"The artifact {uri} is not there; rerun the stage that makes it.")
     return path
+
+
+def replace_json(path: Path, document: Mapping[str, Any]) -> Path:
+    """Write a document under a temporary name and rename it: a reader sees the old one or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}")
+    fresh.write_text(json.dumps(document, indent=1, sort_keys=True, default=str), encoding="utf-8")
+    return fresh.replace(path)
 
 
 @dataclass(frozen=True)

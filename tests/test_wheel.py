@@ -116,8 +116,9 @@ def test_the_wheel_holds_every_file_that_is_not_python(wheel: Path) -> None:
     files = {path for folder in FOLDERS for path in (assets_root() / folder).rglob("*") if path.is_file()}
     wanted = {str(path.relative_to(assets_root())) for path in files if "__pycache__" not in path.parts}
     assert shipped == wanted
-    templates = (assets_root() / "recsys" / "evaluation" / "templates").iterdir()
-    assert {f"recsys/evaluation/templates/{path.name}" for path in templates} <= set(names)
+    for folder in ("evaluation/templates", "review/templates", "review/static"):
+        there = (assets_root() / "recsys" / folder).iterdir()
+        assert {f"recsys/{folder}/{path.name}" for path in there} <= set(names)
     assert not [name for name in names if name.startswith("tests") or "__pycache__" in name]
 
 

@@ -13,7 +13,7 @@ from recsys.knowledge.loading import holds
 from recsys.ledger import Champion, Decision
 from recsys.monitoring import RANKED
 from recsys.publication import Canary, CustomerList, PublicationRecord, Suppression
-from recsys.publication.returning import rollback_target
+from recsys.publication.records import rollback_target
 
 
 def list_table(shown: CustomerList) -> Table:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Literal
 
-from recsys import ledger, registry
+from recsys import ledger, publication, registry
 from recsys.errors import NotFoundError, RegistryError
 from recsys.settings import Settings
 from recsys.warehouse import open_warehouse
@@ -60,7 +60,7 @@ def project(settings: Settings, aliases: list[ledger.Alias], now: datetime) -> l
 
 
 def follow_later(settings: Settings, now: datetime, *, version: ledger.Version | None = None) -> dict[str, Any]:
-    """Let MLflow follow the ledger; where MLflow is away that is no failure, since the decision stands.
+    """Let MLflow and the board follow the ledger; where MLflow is away that is no failure: the decision stands.
 
     Args:
         settings: where the warehouse and MLflow are.
@@ -73,6 +73,7 @@ def follow_later(settings: Settings, now: datetime, *, version: ledger.Version |
     """
     with open_warehouse(settings, purpose="read what MLflow should say") as warehouse:
         aliases, history = ledger.list_aliases(warehouse), ledger.list_decisions(warehouse)
+        publication.write_board(warehouse, settings)
     try:
         moved = reconcile_aliases(settings, aliases, now)
         project_reviews(settings, aliases, history, also=[version] if version else [])

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from recsys import columns as c
-from recsys import ledger, registry
+from recsys import ledger, publication, registry
 from recsys.artifacts import local_path
 from recsys.evaluation.evidence import evidence
 from recsys.evaluation.gate import AUTO, PASSED, judge
 from recsys.evaluation.plots import plot_bytes
 from recsys.evaluation.report import REPORT
+from recsys.evaluation.sheets import Sheet, has_sheet, write_sheet
 from recsys.pipeline.aliases import reconcile_aliases
 from recsys.pipeline.bundling import lay_out_bundle
 from recsys.pipeline.evaluating import papers
@@ -82,7 +83,7 @@ def _record(
 
 
 def apply_gate(settings: Settings, *, evaluation: str, versions: list[dict[str, Any]]) -> Result:
-    """Judge every version, and write the verdict to its page in MLflow."""
+    """Judge every version, and write the verdict to its page in MLflow and to its sheet."""
     found = _read_evaluation(evaluation)
     with open_warehouse(settings, purpose="read the champions") as warehouse:
         migrate(warehouse)
@@ -97,6 +98,8 @@ def apply_gate(settings: Settings, *, evaluation: str, versions: list[dict[str, 
             registry.record_gate(settings, registry.get_version(settings, model, number), verdict)
             page = evidence(found, placement, verdict=verdict, report_link=version["report"])
             registry.describe(settings, model, number, page)
+        if not serves or not has_sheet(settings, model, number):
+            write_sheet(settings, _sheet(version, evaluation, found["as_of"], verdict))
         verdicts.append(
             {
                 **version,
@@ -108,6 +111,11 @@ def apply_gate(settings: Settings, *, evaluation: str, versions: list[dict[str, 
             }
         )
     return {"verdicts": verdicts}
+
+
+def _sheet(version: Mapping[str, Any], evaluation: str, as_of: str, verdict: dict[str, Any]) -> Sheet:
+    named = {name: version[name] for name in (c.PLACEMENT, "model", "version", "run_id", "report")}
+    return Sheet(**named, evaluation=evaluation, as_of=as_of, verdict=verdict)
 
 
 def _compared_with(figures: Mapping[str, Any]) -> list[str] | None:
@@ -129,6 +137,7 @@ def promote(settings: Settings, *, verdicts: list[dict[str, Any]], now: datetime
         migrate(warehouse)
         settled = [_settle(warehouse, verdict, now) for verdict in verdicts]
         aliases = ledger.list_aliases(warehouse)
+        publication.write_board(warehouse, settings)
     for one in settled:
         _tag_review(settings, one, channel)
     moved = reconcile_aliases(settings, aliases, now)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from recsys import columns as c
-from recsys import ledger, registry
+from recsys import ledger, publication, registry
 from recsys.errors import ConflictError, NotFoundError
 from recsys.evaluation.gate import PASSED
 from recsys.pipeline.aliases import project, project_reviews
@@ -105,6 +105,7 @@ def _look(settings: Settings) -> tuple[list[ledger.Alias], list[ledger.Decision]
         migrate(warehouse)
         known = ledger.list_aliases(warehouse)
         history = ledger.list_decisions(warehouse)
+        publication.write_board(warehouse, settings)
     there = {(one.model_name, one.alias) for one in known}
     models = sorted({settings.model_name(placement) for placement in settings.placements})
     absent = [ledger.Alias(m, alias, None, None) for m in models for alias in ledger.ALIASES if (m, alias) not in there]

@@ -278,17 +278,11 @@ def _overridden(found: registry.ModelVersion, reason: str, override: bool) -> st
 
 
 def _links(settings: Settings, found: registry.ModelVersion) -> list[str]:
-    base = _pages(settings)
+    base = registry.pages_address(settings)
     return [f"[The version's page in MLflow]({base}/#/models/{found.model}/versions/{found.version})"] if base else []
 
 
 def _absolute(settings: Settings, page: str) -> str:
     """Let links of a page in MLflow work elsewhere."""
-    base = _pages(settings)
+    base = registry.pages_address(settings)
     return page.replace("](#/", f"]({base}/#/") if base else page
-
-
-def _pages(settings: Settings) -> str:
-    """Return the address of MLflow's pages, without a password; empty if there is no server."""
-    uri = registry.redact(settings.mlflow_uri).rstrip("/")
-    return uri if uri.startswith("http") else ""

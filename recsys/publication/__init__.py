@@ -6,6 +6,7 @@ the files that :func:`export_live` keeps for readers of an embedded warehouse.
 """
 
 from recsys.publication.archiving import archive
+from recsys.publication.board import read_board, read_hidden, write_board
 from recsys.publication.canary import refresh_canary, require_place, start_canary
 from recsys.publication.canary_moves import promote_canary, widen_canary, withdraw_canary
 from recsys.publication.canary_records import Canary, list_canaries, require_running, running_canary
@@ -57,6 +58,8 @@ __all__ = [
     "live_publications",
     "promote_canary",
     "publish",
+    "read_board",
+    "read_hidden",
     "refresh_canary",
     "require_place",
     "require_running",
@@ -68,4 +71,5 @@ __all__ = [
     "unsuppress",
     "widen_canary",
     "withdraw_canary",
+    "write_board",
 ]

@@ -19,6 +19,7 @@ from filelock import FileLock
 
 from recsys.assets import read_sql
 from recsys.compute import write_batches
+from recsys.publication.board import write_board
 from recsys.settings import Settings
 from recsys.warehouse import Warehouse
 
@@ -39,7 +40,7 @@ STATE_FILES: Final = {
 
 
 def export_live(warehouse: Warehouse, settings: Settings) -> Path:
-    """Write the live lists to ``RECSYS_HOME/live/``; what is there already is not written again.
+    """Write the live lists to ``RECSYS_HOME/live/``, and the board; lists that are there are not written again.
 
     :func:`publish` and :func:`rollback` call it. Call it also after a change of suppressions or consent:
     those files are written anew each time, while a rule's start and end are looked at when the view is read.
@@ -65,6 +66,7 @@ def export_live(warehouse: Warehouse, settings: Settings) -> Path:
         _replace(folder / VIEW, "\n".join(over_live_files(folder, manifest, name) for name in VIEWS))
         _replace(folder / MANIFEST, json.dumps(manifest, indent=1, sort_keys=True))
         _tidy(folder, {*manifest["folders"], *manifest["folders_before"]})
+    write_board(warehouse, settings)
     return folder
 
 

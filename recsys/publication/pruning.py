@@ -15,8 +15,8 @@ from recsys.publication.records import (
     PublicationRecord,
     list_publications,
     read_pointer,
+    rollback_target,
 )
-from recsys.publication.returning import rollback_target
 from recsys.publication.statements import lock_storage, run
 from recsys.settings import Settings
 from recsys.warehouse import Warehouse

@@ -151,6 +151,22 @@ def read_pointer(warehouse: Warehouse, placement: str, *, connection: Connection
     return Pointer(**rows[0]) if rows else Pointer(placement, None, 0)
 
 
+def rollback_target(records: list[PublicationRecord], live_id: str | None) -> PublicationRecord | None:
+    """Return what a rollback of one placement would bring back, or None.
+
+    That is what was live before, or, where that was itself withdrawn, what was live before that one.
+    """
+    by_id = {record.publication_id: record for record in records}
+    seen = {live_id}
+    current = by_id.get(live_id or "")
+    while current is not None and current.previous_publication_id not in seen:
+        seen.add(current.previous_publication_id)
+        current = by_id.get(current.previous_publication_id or "")
+        if current is not None and current.status == SUPERSEDED:
+            return current
+    return None
+
+
 def _read(
     warehouse: Warehouse, placement: str | None, publication_id: str | None, connection: Connection | None
 ) -> list[PublicationRecord]:

@@ -6,13 +6,13 @@ from recsys import ledger
 from recsys.errors import ConflictError, NotFoundError, RefusedError
 from recsys.publication.live_files import export_live
 from recsys.publication.records import (
-    SUPERSEDED,
     WITHDRAWN,
     Pointer,
     PublicationRecord,
     find_publication,
     list_publications,
     read_pointer,
+    rollback_target,
 )
 from recsys.publication.statements import run
 from recsys.settings import Settings
@@ -103,22 +103,6 @@ def rollback(
         ledger.add_decision(warehouse, connection, ruling, now=now)
     export_live(warehouse, settings)
     return _again(warehouse, target)
-
-
-def rollback_target(records: list[PublicationRecord], live_id: str | None) -> PublicationRecord | None:
-    """Return what a rollback of one placement would bring back, or None.
-
-    That is what was live before, or, where that was itself withdrawn, what was live before that one.
-    """
-    by_id = {record.publication_id: record for record in records}
-    seen = {live_id}
-    current = by_id.get(live_id or "")
-    while current is not None and current.previous_publication_id not in seen:
-        seen.add(current.previous_publication_id)
-        current = by_id.get(current.previous_publication_id or "")
-        if current is not None and current.status == SUPERSEDED:
-            return current
-    return None
 
 
 def _live_and_target(

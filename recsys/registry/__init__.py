@@ -18,7 +18,7 @@ from recsys.registry.aliases import (
     set_alias,
 )
 from recsys.registry.bundles import tree_hash
-from recsys.registry.connection import connected, redact
+from recsys.registry.connection import connected, pages_address, redact
 from recsys.registry.models import (
     DECISION,
     ModelVersion,
@@ -64,6 +64,7 @@ __all__ = [
     "log_monitoring",
     "log_training",
     "log_trials",
+    "pages_address",
     "project_aliases",
     "record_gate",
     "record_refusal",

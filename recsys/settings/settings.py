@@ -174,6 +174,11 @@ class ReviewSettings(Section):
     webhook_secret: str | None = Field(
         None, min_length=16, repr=False, description="what MLflow signs its webhook with; without it none is taken"
     )
+    mlflow_pages: str | None = Field(
+        None,
+        pattern=r"^https?://",
+        description="where people open MLflow's pages, if that is not where its server is asked",
+    )
 
 
 class EvaluationSettings(Section):

@@ -117,6 +117,12 @@ def answer(stack: Stack, run_id: str, option: str, reason: str) -> None:
     stack.api._send("PATCH", path, json={"chosen_options": [option], "params_input": {"reason": reason}})
 
 
+def links(stack: Stack, run: Run, task: str) -> dict[str, str]:
+    """Return the buttons of a task's page, with where they lead."""
+    path = f"/dags/{run.dag_id}/dagRuns/{run.run_id}/taskInstances/{task}/links"
+    return dict(stack.api._send("GET", path).json()["extra_links"])
+
+
 def pass_the_deadline(stack: Stack, run_id: str) -> None:
     """Let Airflow's scheduler find that the time for an answer is over."""
     with sqlite3.connect(stack.layout.airflow / "airflow.db", timeout=60) as connection:
@@ -149,6 +155,14 @@ def test_a_training_asks_an_answer_in_airflow_is_published_and_silence_is_not(st
     assert f"({stack.layout.mlflow_url}/#/models/{FOR_YOU}/versions/2)" in question["body"]
     assert "| model | NDCG@10 |" in question["body"]
     assert live(served)[0] == "1"  # silence publishes nothing
+    pages = {task: links(stack, trained, task) for task in ("evaluation", "registration", "gate")}
+    run = registry.get_version(served, FOR_YOU, "2").run_id
+    assert pages["registration"]["MLflow run"].startswith(f"{stack.layout.mlflow_url}/#/experiments/")
+    assert pages["registration"]["MLflow run"].endswith(f"/runs/{run}")
+    assert pages["gate"]["Report in MLflow"].endswith(f"/runs/{run}/artifacts/report.html")
+    review = f"{stack.layout.airflow_url}/recommendations/version?model={FOR_YOU}&version=2"
+    assert pages["gate"]["Review page"] == review
+    assert stack.api._http.get(pages["evaluation"]["Report"]).status_code == 401  # it asks who looks
     pass_the_deadline(stack, f"{DISCOVER}-2")
     answer(stack, f"{FOR_YOU}-2", "Approve", "the bakery looks right")
     for name in (DISCOVER, FOR_YOU):

@@ -1,11 +1,7 @@
 """The route that MLflow's webhook calls: it starts the reconciling DAG, once a delivery, and nothing else."""
 
 import importlib.util
-import os
-import subprocess
-import sys
 import time
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -28,17 +24,6 @@ def plugin() -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-@pytest.fixture(scope="module")
-def database() -> None:
-    """Airflow's database, which knows the DAGs."""
-    airflow = Path(sys.executable).with_name("airflow")
-    path = os.pathsep.join([str(assets_root() / "dags"), str(assets_root())])
-    environment = {**os.environ, "PYTHONPATH": path}
-    for command in (["db", "migrate"], ["dags", "reserialize"]):
-        done = subprocess.run([airflow, *command], capture_output=True, text=True, env=environment, check=False)
-        assert done.returncode == 0, done.stderr[-2000:]
 
 
 @pytest.fixture
