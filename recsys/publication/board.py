@@ -18,7 +18,7 @@ from recsys import ledger
 from recsys.artifacts import replace_json
 from recsys.assets import read_sql
 from recsys.publication.canary_records import list_canaries
-from recsys.publication.records import PublicationRecord, list_publications, read_pointer, rollback_target
+from recsys.publication.records import ARCHIVE, PublicationRecord, list_publications, read_pointer, rollback_target
 from recsys.settings import Settings
 from recsys.warehouse import Warehouse
 
@@ -97,7 +97,9 @@ def _placement(warehouse: Warehouse, settings: Settings, placement: str) -> Docu
         "challenger": next((one.wanted_version for one in waiting), None),
         "live": live,
         "returns_to": target.publication_id if target else None,
-        "publications": [_publication(one) for one in records[:MOST_PUBLICATIONS]],
+        "publications": [
+            _publication(one) for one in _newest(records, {live, target.publication_id if target else None})
+        ],
         "decisions": [_plain(asdict(one)) for one in reversed(history[-MOST_DECISIONS:])],
         "canaries": [_plain(asdict(one)) for one in list_canaries(warehouse, placement)[:MOST_CANARIES]],
     }
@@ -106,6 +108,12 @@ def _placement(warehouse: Warehouse, settings: Settings, placement: str) -> Docu
 def _hidden(warehouse: Warehouse) -> list[Document]:
     rows = warehouse.query(read_sql("publication", "board_rules.sql"), {"most": MOST_RULES})
     return [_plain(row) for row in rows]
+
+
+def _newest(records: list[PublicationRecord], kept: set[str | None]) -> list[PublicationRecord]:
+    """Return the newest publications that customers saw or may see, and in any case those that a rollback is about."""
+    shown = [one for one in records if one.kind != ARCHIVE]
+    return [one for place, one in enumerate(shown) if place < MOST_PUBLICATIONS or one.publication_id in kept]
 
 
 def _publication(record: PublicationRecord) -> Document:

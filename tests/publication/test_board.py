@@ -5,6 +5,8 @@ import threading
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from recsys import ledger
 from recsys.publication import (
     Rule,
@@ -58,6 +60,16 @@ def test_it_follows_publications_and_a_rollback(warehouse: Warehouse, settings: 
     assert (newest["verdict"], newest["decided_by"], newest["reason"]) == ("rolled_back", "ada", "too sweet")
     assert newest["decided_at"] == (NOW + timedelta(days=3)).isoformat()
     assert newest["restored_model_version"] == "1"
+
+
+def test_what_a_rollback_is_about_is_on_it_however_old(
+    warehouse: Warehouse, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("recsys.publication.board.MOST_PUBLICATIONS", 1)
+    for version in (1, 2, 3):
+        approve(warehouse, str(version), now=NOW + timedelta(days=version))
+        put_live(warehouse, settings, version)
+    assert list(states(settings)) == ["p3", "p2"]
 
 
 def test_it_says_which_version_waits(warehouse: Warehouse, settings: Settings) -> None:
