@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from recsys import columns as c
 from recsys import ledger, registry
-from recsys.artifacts import facts_of, local_path
+from recsys.artifacts import facts_of, open_artifact
 from recsys.cuts import plan_cuts
 from recsys.evaluation.champion import TWIN, save_twin
 from recsys.evaluation.evidence import evidence
@@ -82,7 +82,7 @@ def _record(
         schema={
             table: dict(field.split(": ", 1) for field in fields) for table, fields in source.manifest["schema"].items()
         },
-        files={"": papers(local_path(evaluation)), "plots": tuple(sorted(plots.glob("*.png")))},
+        files={"": papers(open_artifact(evaluation)), "plots": tuple(sorted(plots.glob("*.png")))},
     )
 
 
@@ -93,9 +93,9 @@ def _bundle(settings: Settings, source: Snapshot, rankers: str, placement: str, 
     bundle = work / "bundle"
     bundle.mkdir()
     recipe.save(bundle)
-    shutil.copy2(local_path(rankers) / placement / "release" / MODEL_FILE, bundle / MODEL_FILE)
+    shutil.copy2(open_artifact(rankers) / placement / "release" / MODEL_FILE, bundle / MODEL_FILE)
     plan = plan_cuts(settings, source.as_of, source.first_event)
-    twin = local_path(rankers) / placement / TWIN / MODEL_FILE
+    twin = open_artifact(rankers) / placement / TWIN / MODEL_FILE
     learner = settings.ranker_of(placement).model_dump(mode="json")
     save_twin(bundle, twin, as_of=plan.as_of, learned_until=plan.holdout, learner=learner)
     state.copy_item_side(bundle / "state")
@@ -254,5 +254,5 @@ def _is_champion(champion: ledger.Champion | None, model: str, version: str) -> 
 
 
 def _read_evaluation(uri: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((local_path(uri) / "metrics.json").read_text(encoding="utf-8"))
+    found: dict[str, Any] = json.loads((open_artifact(uri) / "metrics.json").read_text(encoding="utf-8"))
     return found

@@ -17,6 +17,7 @@ from recsys.registry.aliases import (
     restore_alias,
     set_alias,
 )
+from recsys.registry.bundles import open_bundle
 from recsys.registry.connection import connected, redact
 from recsys.registry.models import (
     DECISION,
@@ -63,6 +64,7 @@ __all__ = [
     "log_monitoring",
     "log_training",
     "log_trials",
+    "open_bundle",
     "project_aliases",
     "record_gate",
     "record_refusal",
