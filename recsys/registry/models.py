@@ -25,6 +25,7 @@ from recsys.registry.bundles import (
     tree_hash,
 )
 from recsys.registry.connection import connected
+from recsys.registry.turns import own_turn
 from recsys.settings import Settings
 
 LOG = logging.getLogger(__name__)
@@ -98,7 +99,11 @@ def register_version(settings: Settings, registration: Registration) -> ModelVer
         SettingsError: if there is no such placement.
     """
     name = settings.model_name(registration.placement)
-    with staged(registration.bundle, registration.package) as files, connected(settings) as client:
+    with (
+        staged(registration.bundle, registration.package) as files,
+        own_turn(settings),
+        connected(settings) as client,
+    ):
         bundle_hash = tree_hash(files.bundle)
         key = fingerprint(
             registration.snapshot_id,
@@ -253,11 +258,35 @@ def _log_model(client: Any, registration: Registration, files: Staged, key: str)
     """
     from mlflow.entities import LoggedModelOutput, Metric
 
-    experiment = client.get_run(registration.run_id).info.experiment_id
-    for stale in client.search_logged_models([experiment], f"tags.`{FINGERPRINT}` = '{key}'"):
-        client.delete_logged_model(stale.model_id)
+    run = client.get_run(registration.run_id)
+    model = _earlier_model(client, run, key) or _new_model(client, run, registration, files, key)
+    outputs = run.outputs.model_outputs if run.outputs else []
+    if model.model_id not in {one.model_id for one in outputs}:
+        client.log_outputs(registration.run_id, [LoggedModelOutput(model.model_id, step=0)])
+    at = model.creation_timestamp
+    figures = [
+        Metric(f"{registration.placement}.{flatten.metric_name(name)}", value, at, 0, model_id=model.model_id)
+        for name, value in registration.metrics.items()
+    ]
+    client.log_batch(registration.run_id, metrics=figures)
+    return str(model.model_id)
+
+
+def _earlier_model(client: Any, run: Any, key: str) -> Any | None:
+    """Return what an attempt that stopped later left whole, and delete what others left."""
+    whole = None
+    for model in client.search_logged_models([run.info.experiment_id], f"tags.`{FINGERPRINT}` = '{key}'"):
+        # The run may name it among its outputs already, and MLflow takes nothing out of these.
+        if whole is None and str(model.status) == "READY" and model.source_run_id == run.info.run_id:
+            whole = model
+        else:
+            client.delete_logged_model(model.model_id)
+    return whole
+
+
+def _new_model(client: Any, run: Any, registration: Registration, files: Staged, key: str) -> Any:
     model = client.create_logged_model(
-        experiment,
+        run.info.experiment_id,
         name=registration.placement,
         source_run_id=registration.run_id,
         tags={FINGERPRINT: key},
@@ -269,14 +298,7 @@ def _log_model(client: Any, registration: Registration, files: Staged, key: str)
         _pack(packed, files, registration, model)
         client.log_model_artifacts(model.model_id, str(packed))
     client.finalize_logged_model(model.model_id, "READY")
-    client.log_outputs(registration.run_id, [LoggedModelOutput(model.model_id, step=0)])
-    at = model.creation_timestamp
-    figures = [
-        Metric(f"{registration.placement}.{flatten.metric_name(name)}", value, at, 0, model_id=model.model_id)
-        for name, value in registration.metrics.items()
-    ]
-    client.log_batch(registration.run_id, metrics=figures)
-    return str(model.model_id)
+    return model
 
 
 def _pack(folder: Path, files: Staged, registration: Registration, model: Any) -> None:

@@ -27,11 +27,12 @@ STEPS = (
     "mlflow:MlflowClient.finalize_logged_model",
     "mlflow:MlflowClient.create_model_version",
     "recsys.registry.models:_tag",
-    # Promotion: before the ledger knows, before the page does, between an alias and the note of it.
+    # Promotion: before the ledger knows, before the page does, before the champion's files are kept (which the next
+    # attempt asks for), between an alias and the note of it.
     "recsys.pipeline.deciding:_approve",
     "recsys.pipeline.deciding:_tag_review",
-    "recsys.ledger:mark_written",
     "recsys.registry.models:keep_bundle",
+    "recsys.ledger:mark_written",
     "adopt:plans",
     *(f"adopt:{kind}" for kind in LISTS),
     "recsys.publication.publishing:go_live",
