@@ -119,3 +119,25 @@ def test_two_attempts_at_once_end_as_one(settings: Settings, ran: Ran) -> None:
     assert set(at_once) <= {0, 1}
     assert after == [0]
     check_like(settings, ran)
+
+
+def test_of_two_trainings_at_once_one_serves_and_both_are_there_to_decide_about(settings: Settings) -> None:
+    """Another seed is another recipe. Who comes second was not measured against the first, so a person decides."""
+    both: list[dict[str, Any]] = [{"settings": {"seed": 1}}, {"settings": {"seed": 2}}]
+    ended = run_rounds(Path(settings.resolved_home).parent, [both, both[:1], both[1:]])
+    assert set(ended[0]) <= {0, 1}
+    assert ended[1:] == [[0], [0]]
+    assert in_mlflow(settings)["versions"] == {settings.model_name(placement): 2 for placement in PLACEMENTS}
+    assert in_mlflow(settings)["status"] == {"FINISHED"}
+    with open_warehouse(settings, purpose="test") as warehouse:
+        for placement in PLACEMENTS:
+            approved = [one for one in ledger.list_decisions(warehouse, placement) if one.verdict == ledger.APPROVED]
+            rows = warehouse.query(
+                "select distinct model_version from recsys.live_recommendations where placement = :placement",
+                {"placement": placement},
+            )
+            assert [row["model_version"] for row in rows] == [approved[-1].model_version]
+            assert in_mlflow(settings)["aliases"][settings.model_name(placement)] == approved[-1].model_version
+            live = [one for one in list_publications(warehouse) if (one.placement, one.status) == (placement, "live")]
+            assert len(live) == 1
+    assert debris(settings.resolved_home) == []
