@@ -63,6 +63,7 @@ _PERSON_NEEDED = RetryRule(
             "SourceError",
             "ContractError",
             "NotFoundError",
+            "AlteredError",
             "AuditError",
             "RefusedError",
             "BreachError",

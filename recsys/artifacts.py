@@ -2,11 +2,17 @@
 
 A stage asks for the folder of its inputs' fingerprint. If the folder is there, the stage is a skip;
 otherwise it writes to a temporary name beside it and renames, so a killed stage leaves nothing that
-looks finished. URIs are ``file://`` URIs; only they and small JSON pass between stages.
+looks finished. What a killed stage began is removed by the next one that makes something of that kind.
+URIs are ``file://`` URIs; only they and small JSON pass between stages.
+
+A finished folder carries a seal: the facts about it, and the size and SHA-256 of every file. Whoever opens an artifact
+checks it first; one that was altered is refused, and made anew by the stage that makes it. A process reads each file
+for that once (about 1 GB/s), however many stages it runs.
 """
 
 import hashlib
 import json
+import logging
 import shutil
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -16,9 +22,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
 
-from recsys.errors import NotFoundError
+from filelock import FileLock, Timeout
 
+from recsys.errors import AlteredError, NotFoundError
+
+LOG = logging.getLogger(__name__)
 DONE = "_done.json"
+DRAFT = ".draft-"
+_HASHES: dict[tuple[int, ...], str] = {}  # by what changes with every write to a file, but not with its name
 
 
 def fingerprint(*parts: object) -> str:
@@ -37,8 +48,17 @@ def file_hash(*paths: Path) -> str:
     return digest.hexdigest()
 
 
+def content_hash(path: Path) -> str:
+    """Return the sha256 of a file's bytes, read once a process as long as nobody writes to the file."""
+    stat = path.stat()
+    key = (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+    if key not in _HASHES:
+        _HASHES[key] = file_hash(path)
+    return _HASHES[key]
+
+
 def local_path(uri: str) -> Path:
-    """Return the local path of an artifact's URI.
+    """Return the local path of an artifact's URI, unchecked; see :func:`open_artifact`.
 
     Raises:
         NotFoundError: if nothing is there, or the URI is not one of this store.
@@ -56,6 +76,73 @@ def replace_json(path: Path, document: Mapping[str, Any]) -> Path:
     fresh = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}")
     fresh.write_text(json.dumps(document, indent=1, sort_keys=True, default=str), encoding="utf-8")
     return fresh.replace(path)
+
+
+def open_artifact(uri: str, *, only: str | None = None) -> Path:
+    """Return the local folder of a finished artifact whose files are those that its stage wrote.
+
+    Args:
+        uri: of the folder.
+        only: check the seal and this file alone, for a reader that checks the others by itself.
+
+    Raises:
+        NotFoundError: if nothing is there.
+        AlteredError: if a file is missing or not what was written, or the seal is.
+    """
+    path = local_path(uri)
+    _unsealed(path, only)
+    return path
+
+
+def facts_of(uri: str) -> dict[str, Any]:
+    """Return the facts kept with a finished artifact.
+
+    Raises:
+        NotFoundError: if nothing is there.
+        AlteredError: as by :func:`open_artifact`.
+    """
+    return _unsealed(local_path(uri))
+
+
+def check_file(path: Path, expected: str) -> Path:
+    """Return the path of a file whose sha256 is as expected.
+
+    Raises:
+        AlteredError: if it is missing or has other content.
+    """
+    if not path.is_file():
+        raise AlteredError(f"{path} is missing from its artifact; rerun the stage that makes it.")
+    if content_hash(path) != expected:
+        raise AlteredError(
+            f"{path} is not what its stage wrote (SHA-256 {content_hash(path)[:12]} instead of {expected[:12]}): it "
+            "was altered or damaged since. Nothing was made of it; rerun the stage that makes it, which replaces it."
+        )
+    return path
+
+
+def _seal(folder: Path, facts: Mapping[str, Any]) -> str:
+    """Return the text of a folder's seal."""
+    files = {str(path.relative_to(folder)): content_hash(path) for path in sorted(folder.rglob("*")) if path.is_file()}
+    kept = json.loads(json.dumps(facts, default=str))
+    return json.dumps({"facts": kept, "files": files, "seal": fingerprint(kept, files)}, indent=1, sort_keys=True)
+
+
+def _unsealed(folder: Path, only: str | None = None) -> dict[str, Any]:
+    """Check a folder against its seal, and return the facts in it."""
+    done = folder / DONE
+    try:
+        raw = json.loads(done.read_text(encoding="utf-8"))
+        facts, files, seal = raw["facts"], raw["files"], raw["seal"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise AlteredError(
+            f"{done} is missing, damaged or of an earlier version ({type(error).__name__}), so nothing says whether "
+            f"the files of {folder} are whole; rerun the stage that makes it."
+        ) from error
+    if fingerprint(facts, files) != seal:
+        raise AlteredError(f"{done} was altered; rerun the stage that makes {folder}.")
+    for name in files if only is None else (only,):
+        check_file(folder / name, files.get(name, ""))
+    return dict(facts)
 
 
 @dataclass(frozen=True)
@@ -79,12 +166,15 @@ class ArtifactStore:
         self.root = root
 
     def find(self, kind: str, name: str) -> Artifact | None:
-        """Return a finished artifact, or None."""
+        """Return a finished artifact whose files are as they were written, or None."""
         folder = self.root / kind / name
-        done = folder / DONE
-        if not done.is_file():
+        if not (folder / DONE).is_file():
             return None
-        return Artifact(folder.as_uri(), True, json.loads(done.read_text(encoding="utf-8")))
+        try:
+            return Artifact(folder.as_uri(), True, _unsealed(folder))
+        except AlteredError as error:
+            LOG.warning("%s It is made anew.", error)
+            return None
 
     def make(self, kind: str, name: str, build: Callable[[Path], dict[str, Any]]) -> Artifact:
         """Return the artifact, building it if it isn't there.
@@ -100,13 +190,22 @@ class ArtifactStore:
 
     @contextmanager
     def draft(self, kind: str) -> Iterator[Path]:
-        """Give an empty folder beside the finished ones; what isn't adopted from it is removed."""
-        draft = self.root / kind / f".draft-{uuid.uuid4().hex[:12]}"
-        draft.mkdir(parents=True)
-        try:
-            yield draft
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
+        """Give an empty folder beside the finished ones; what isn't adopted from it is removed.
+
+        Drafts of processes that ended before they could remove them go as well.
+        """
+        place = self.root / kind
+        place.mkdir(parents=True, exist_ok=True)
+        _sweep(place)
+        draft = place / f"{DRAFT}{uuid.uuid4().hex[:12]}"
+        # The kernel drops the lock of a killed process: that tells its drafts from those that are being filled.
+        with FileLock(_lock_of(draft)):
+            draft.mkdir()
+            try:
+                yield draft
+            finally:
+                shutil.rmtree(draft, ignore_errors=True)
+                _lock_of(draft).unlink(missing_ok=True)
 
     def adopt(self, draft: Path, kind: str, name: str, facts: dict[str, Any]) -> Artifact:
         """Rename a filled draft to its final name. Two makers at once are harmless: the first is kept."""
@@ -114,8 +213,10 @@ class ArtifactStore:
         if found:
             return found
         folder = self.root / kind / name
-        text = json.dumps(facts, indent=1, sort_keys=True, default=str)
+        text = _seal(draft, facts)
         (draft / DONE).write_text(text, encoding="utf-8")
+        if folder.exists():
+            _discard(folder)
         try:
             draft.rename(folder)
         except OSError:
@@ -123,15 +224,30 @@ class ArtifactStore:
             if found is None:
                 raise
             return found
-        return Artifact(folder.as_uri(), False, json.loads(text))
+        return Artifact(folder.as_uri(), False, json.loads(text)["facts"])
 
 
-def facts_of(uri: str) -> dict[str, Any]:
-    """Return the facts kept with a finished artifact; none if it isn't one.
+def _discard(folder: Path) -> None:
+    """Remove a folder that isn't whole, out of the way first, so that none sees it half."""
+    aside = folder.with_name(f"{DRAFT}{uuid.uuid4().hex[:12]}")
+    try:
+        folder.rename(aside)
+    except FileNotFoundError:
+        return  # another maker did
+    shutil.rmtree(aside, ignore_errors=True)
 
-    Raises:
-        NotFoundError: if nothing is there.
-    """
-    path = local_path(uri)
-    found = ArtifactStore(path.parent.parent).find(path.parent.name, path.name)
-    return found.facts if isinstance(found, Artifact) else {}
+
+def _lock_of(draft: Path) -> Path:
+    return draft.with_name(f"{draft.name}.lock")
+
+
+def _sweep(place: Path) -> None:
+    """Remove the drafts of processes that are no more. A draft's lock is there before it, and goes after it."""
+    for draft in {path.with_name(path.name.removesuffix(".lock")) for path in place.glob(f"{DRAFT}*")}:
+        lock = _lock_of(draft)
+        try:
+            with FileLock(lock, timeout=0):
+                shutil.rmtree(draft, ignore_errors=True)
+                lock.unlink(missing_ok=True)
+        except Timeout:
+            continue

@@ -25,6 +25,10 @@ class NotFoundError(RecsysError):
     """Something asked for by name that isn't there (customer, publication, snapshot, model version)."""
 
 
+class AlteredError(RecsysError):
+    """An artifact whose files are not those that its stage wrote: one is missing, or its content hash differs."""
+
+
 class WarehouseError(RecsysError):
     """The warehouse can't be reached, or refused a statement."""
 

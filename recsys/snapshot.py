@@ -30,7 +30,7 @@ import pyarrow.parquet as pq
 
 from recsys import columns as c
 from recsys import contracts
-from recsys.artifacts import Artifact, ArtifactStore, file_hash, fingerprint, local_path
+from recsys.artifacts import Artifact, ArtifactStore, check_file, content_hash, fingerprint, open_artifact
 from recsys.assets import read_sql
 from recsys.compute import engine, write_batches, write_parquet
 from recsys.errors import ContractError, SettingsError
@@ -57,8 +57,10 @@ class Snapshot:
 
         Raises:
             NotFoundError: if it isn't there.
+            AlteredError: if its manifest was altered. The other files are checked when they are asked for, so that
+                a shard reads no more than its own.
         """
-        return cls(local_path(uri))
+        return cls(open_artifact(uri, only=MANIFEST))
 
     @property
     def uri(self) -> str:
@@ -86,30 +88,38 @@ class Snapshot:
         """When the first event occurred."""
         return datetime.fromisoformat(self.manifest["first_event"])
 
+    def _checked(self, name: str) -> Path:
+        """Return the path of a file whose content is that of the manifest.
+
+        What leave-one-out lays out for a moment has a manifest without hashes.
+        """
+        path, files = self.folder / name, self.manifest.get("files")
+        return path if files is None else check_file(path, files.get(name, ""))
+
     @property
     def users(self) -> Path:
         """The customers' file."""
-        return self.folder / "users.parquet"
+        return self._checked("users.parquet")
 
     @property
     def items(self) -> Path:
         """The products' file."""
-        return self.folder / "items.parquet"
+        return self._checked("items.parquet")
 
     @property
     def item_versions(self) -> Path:
         """The file of what the products were at earlier moments."""
-        return self.folder / "item_versions.parquet"
+        return self._checked("item_versions.parquet")
 
     @property
     def promotions(self) -> Path:
         """The file of promotions."""
-        return self.folder / "promotions.parquet"
+        return self._checked("promotions.parquet")
 
     @property
     def item_rules(self) -> Path:
         """The file of rules about products."""
-        return self.folder / "item_rules.parquet"
+        return self._checked("item_rules.parquet")
 
     @property
     def user_count(self) -> int:
@@ -125,7 +135,7 @@ class Snapshot:
         """Return the files that hold the customers' events of a range of buckets (no guests)."""
         width = c.BUCKETS // PARTS
         return [
-            str(self.folder / "events" / f"{part:02d}.parquet")
+            str(self._checked(f"events/{part:02d}.parquet"))
             for part in range(PARTS)
             if part * width < bucket_to and (part + 1) * width > bucket_from
         ]
@@ -142,7 +152,7 @@ class Snapshot:
         connection.from_parquet(str(self.promotions)).create_view(c.PROMOTIONS)
         connection.from_parquet(str(self.item_rules)).create_view(c.ITEM_RULES)
         connection.from_parquet(self.event_files(bucket_from, bucket_to)).create_view(c.EVENTS)
-        connection.from_parquet(str(self.folder / "events" / "guests.parquet")).create_view(c.GUEST_EVENTS)
+        connection.from_parquet(str(self._checked("events/guests.parquet"))).create_view(c.GUEST_EVENTS)
 
 
 def resolve_as_of(warehouse: Warehouse, settings: Settings, as_of: str, now: datetime) -> datetime:
@@ -269,7 +279,7 @@ def _first_event(connection: duckdb.DuckDBPyConnection, moment: datetime) -> str
 
 def _manifest(folder: Path, settings: Settings, moment: datetime, rejected: dict[str, int]) -> dict[str, Any]:
     files = sorted(path for path in folder.rglob("*.parquet"))
-    hashes = {str(path.relative_to(folder)): file_hash(path) for path in files}
+    hashes = {str(path.relative_to(folder)): content_hash(path) for path in files}
 
     def count(pattern: str) -> int:
         return sum(pq.read_metadata(path).num_rows for path in folder.glob(pattern))

@@ -219,3 +219,23 @@ def test_the_alias_champion_always_names_the_champion(warehouse: Warehouse, step
         assert wanted(warehouse).get("champion") == champion_of(warehouse)
         before = ledger.previous_champion(warehouse, PLACEMENT)
         assert wanted(warehouse).get("previous") == (before.model_version if before else None)
+
+
+def test_a_clock_that_is_behind_does_not_turn_the_order_round(warehouse: Warehouse) -> None:
+    """Who approves after a rollback approves after it, also by the time, whatever the clock of their machine says."""
+    migrate(warehouse)
+    behind = NOW - timedelta(minutes=5)
+    approve(warehouse, "1")
+    approve(warehouse, "2", now=behind)
+    approve(warehouse, "2", verdict=ledger.ROLLED_BACK, now=behind)
+    ledger.mark_written(warehouse, model_name=MODEL, alias="champion", version="1", now=NOW + timedelta(minutes=1))
+    approve(warehouse, "3", now=NOW + timedelta(seconds=2))
+    approve(warehouse, "4", now=NOW + timedelta(hours=1))
+    times = [one.decided_at for one in ledger.list_decisions(warehouse)]
+    assert times == sorted(set(times))
+    assert times[0] == NOW
+    assert times[1] - NOW == timedelta(microseconds=1)
+    assert times[3] > NOW + timedelta(minutes=1)
+    assert times[4] == NOW + timedelta(hours=1)
+    champion = ledger.champion_at(warehouse, PLACEMENT, NOW + timedelta(minutes=2))
+    assert champion is not None and champion.model_version == "3"

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from recsys.artifacts import local_path
+from recsys.artifacts import open_artifact
 from recsys.cuts import CutPlan
 from recsys.evaluation.fusions import fused_lists
 from recsys.evaluation.health import Features, first_customers, release_figures
@@ -66,9 +66,9 @@ def evaluate_placement(
         others: lists of models that are not of this training, such as the champion's.
     """
     k = max(*settings.evaluation.ks, K)
-    trained = local_path(rankers) / placement
+    trained = open_artifact(rankers) / placement
     twin, release = Ranker.load(trained / "twin"), Ranker.load(trained / "release")
-    rows = RankingSet.read([local_path(ranking_set) / placement / f"{HOLDOUT}.parquet"])
+    rows = RankingSet.read([open_artifact(ranking_set) / placement / f"{HOLDOUT}.parquet"])
     candidates = rows.user_idx, rows.item_idx, twin.scores(rows.features, settings.thread_count)
     made_of, rules = Ingredients.of(facts), settings.placement(placement)
     shaping = shape_ranking(settings, made_of.snapshot, placement, plan.holdout, candidates, k)

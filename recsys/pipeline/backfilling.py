@@ -13,9 +13,8 @@ from typing import Any, Final
 
 from recsys import columns as c
 from recsys import ledger, publication, registry
-from recsys.artifacts import Artifact, ArtifactStore, facts_of, fingerprint, local_path
+from recsys.artifacts import Artifact, ArtifactStore, fingerprint, local_path
 from recsys.cuts import cut_name
-from recsys.errors import NotFoundError
 from recsys.moments import parse_moment
 from recsys.pipeline.bundling import lay_out_bundle
 from recsys.pipeline.serving import Model, fit_models, new_publication
@@ -29,7 +28,6 @@ Result = dict[str, Any]
 KIND: Final = "backfills"
 ID_PART: Final = "backfill"
 _BUNDLE: Final = "bundle"
-_HASH: Final = "bundle_hash"
 
 
 def find_past_champions(settings: Settings, *, as_of: str, placements: list[str]) -> Result:
@@ -81,7 +79,7 @@ def fetch_past_models(
     for placement, made in _train(settings, Snapshot.open(snapshot), untaught).items():
         version = made.path.name.removeprefix(f"{placement}-")
         named = {"model": f"{settings.model_name(placement)}_{ID_PART}", "version": version}
-        models[placement] = {**named, _BUNDLE: (made.path / _BUNDLE).as_uri(), "decision_id": None}
+        models[placement] = {**named, _BUNDLE: (made.path / made.facts[_BUNDLE]).as_uri(), "decision_id": None}
     return {"models": {placement: models[placement] for placement in champions}}
 
 
@@ -89,9 +87,13 @@ def fit_past_models(settings: Settings, *, snapshot: str, models: Mapping[str, M
     """Fit the models of a day to its snapshot, and plan the shards; as :func:`recsys.pipeline.fit_state` does.
 
     Raises:
-        NotFoundError: if the files of a trained model are gone, or not what was trained.
+        NotFoundError: if the files of a model are gone.
+        AlteredError: if they are not those that were trained or registered.
     """
-    chosen = {placement: Model(one["model"], one["version"], _checked(one)) for placement, one in models.items()}
+    chosen = {
+        placement: Model(one["model"], one["version"], registry.open_bundle(one[_BUNDLE]))
+        for placement, one in models.items()
+    }
     return fit_models(settings, Snapshot.open(snapshot), chosen)
 
 
@@ -150,20 +152,8 @@ def _train(settings: Settings, source: Snapshot, placements: list[str]) -> dict[
 def _keep(settings: Settings, source: Snapshot, rankers: str, placement: str) -> Artifact:
     def build(folder: Path) -> dict[str, Any]:
         bundle = lay_out_bundle(settings, source, rankers, placement, folder / _BUNDLE)
-        return {_HASH: registry.tree_hash(bundle)}
+        return {_BUNDLE: registry.name_bundle(bundle).name}
 
     recipe = Recipe.of(settings, placement).as_json()  # shaping is no part of what rankers learn
     name = f"{placement}-{cut_name(source.as_of)}-{fingerprint(local_path(rankers).name, recipe)}"
     return ArtifactStore(settings.resolved_home).make(KIND, name, build)
-
-
-def _checked(model: Mapping[str, Any]) -> Path:
-    """Return the folder of a model's files; a registered one was checked when it was fetched."""
-    bundle = local_path(model[_BUNDLE])
-    expected = facts_of(bundle.parent.as_uri()).get(_HASH)
-    if expected is not None and registry.tree_hash(bundle) != expected:
-        raise NotFoundError(
-            f"The model {bundle.parent} is not what was trained any more: somebody changed its files. Remove that "
-            "folder and run the backfill of the day again, which trains it anew."
-        )
-    return bundle

@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from recsys.artifacts import facts_of, local_path
+from recsys.artifacts import facts_of, open_artifact
 from recsys.cuts import plan_cuts
 from recsys.evaluation.champion import RELEASE, TWIN, save_twin
 from recsys.ranking.ranker import MODEL_FILE
@@ -26,9 +26,9 @@ def lay_out_bundle(settings: Settings, source: Snapshot, rankers: str, placement
     state = FittedState(fit_state(recipe.apply(settings), source, recipe.state_key).path)
     bundle.mkdir()
     recipe.save(bundle)
-    shutil.copy2(local_path(rankers) / placement / RELEASE / MODEL_FILE, bundle / MODEL_FILE)
+    shutil.copy2(open_artifact(rankers) / placement / RELEASE / MODEL_FILE, bundle / MODEL_FILE)
     plan = plan_cuts(settings, source.as_of, source.first_event)
-    twin = local_path(rankers) / placement / TWIN / MODEL_FILE
+    twin = open_artifact(rankers) / placement / TWIN / MODEL_FILE
     learner = settings.ranker_of(placement).model_dump(mode="json")
     save_twin(bundle, twin, as_of=plan.as_of, learned_until=plan.holdout, learner=learner)
     state.copy_item_side(bundle / "state")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from recsys import ledger, registry
-from recsys.artifacts import facts_of, local_path
+from recsys.artifacts import facts_of, open_artifact
 from recsys.cuts import CutPlan
 from recsys.errors import NotFoundError, RegistryError
 from recsys.evaluation.champion import Champion, champion_candidates
@@ -77,9 +77,9 @@ def other_champion(settings: Settings, placement: str, rankers: str, found: Sequ
 def _is_this(settings: Settings, placement: str, rankers: str, found: Found) -> bool:
     if "bundle" not in found:
         return False
-    bundle = local_path(found["bundle"])
+    bundle = registry.open_bundle(found["bundle"])
     recipe = Recipe.of(settings, placement, facts_of(rankers)["weights"].get(placement))
-    own = local_path(rankers) / placement / "release" / MODEL_FILE
+    own = open_artifact(rankers) / placement / "release" / MODEL_FILE
     is_same_recipe = recipe.as_text() == (bundle / RECIPE_FILE).read_text(encoding="utf-8")
     return is_same_recipe and own.read_bytes() == (bundle / MODEL_FILE).read_bytes()
 
@@ -122,7 +122,7 @@ def chosen_by(
     if own.state_key != champion.recipe.state_key:
         made_of = _proposed_again(settings, champion.recipe, made_of)
     elif own == champion.recipe:
-        rows = local_path(ranking_set) / placement / f"{HOLDOUT}.parquet"
+        rows = open_artifact(ranking_set) / placement / f"{HOLDOUT}.parquet"
     candidates, timed = champion_candidates(settings, champion, made_of, plan.holdout, rows)
     applied = champion.recipe.apply(settings)
     shaping = shape_ranking(applied, made_of.snapshot, placement, plan.holdout, candidates, k)
@@ -134,7 +134,7 @@ def _proposed_again(settings: Settings, recipe: Recipe, made_of: Ingredients) ->
     # The seed also draws the customers, who must be those of this training.
     applied = recipe.apply(settings).model_copy(update={"seed": settings.seed})
     proposals = {
-        name: local_path(
+        name: open_artifact(
             generate_candidates(applied, snapshot=made_of.snapshot.uri, generator=name, only_holdout=True)["candidates"]
         )
         for name in recipe.candidates.generators

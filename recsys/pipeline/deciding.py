@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from recsys import columns as c
 from recsys import ledger, publication, registry
-from recsys.artifacts import local_path
+from recsys.artifacts import open_artifact
 from recsys.evaluation.evidence import evidence
 from recsys.evaluation.gate import AUTO, PASSED, judge
 from recsys.evaluation.plots import plot_bytes
@@ -78,7 +78,7 @@ def _record(
         schema={
             table: dict(field.split(": ", 1) for field in fields) for table, fields in source.manifest["schema"].items()
         },
-        files={"": papers(local_path(evaluation)), "plots": tuple(sorted(plots.glob("*.png")))},
+        files={"": papers(open_artifact(evaluation)), "plots": tuple(sorted(plots.glob("*.png")))},
     )
 
 
@@ -242,5 +242,5 @@ def _is_champion(champion: ledger.Champion | None, model: str, version: str) -> 
 
 
 def _read_evaluation(uri: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((local_path(uri) / "metrics.json").read_text(encoding="utf-8"))
+    found: dict[str, Any] = json.loads((open_artifact(uri) / "metrics.json").read_text(encoding="utf-8"))
     return found

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from recsys.artifacts import ArtifactStore, facts_of, fingerprint, local_path
+from recsys.artifacts import ArtifactStore, facts_of, fingerprint, open_artifact
 from recsys.assets import code_hash
 from recsys.cuts import CutPlan, cut_name
 from recsys.evaluation.card import model_card
@@ -67,7 +67,9 @@ def evaluate_models(
         }
         examples = []
         (folder / VALUES).mkdir()
-        holdout = read_holdout(settings, source, plan.holdout, local_path(facts["features"]) / cut_name(plan.holdout))
+        holdout = read_holdout(
+            settings, source, plan.holdout, open_artifact(facts["features"]) / cut_name(plan.holdout)
+        )
         for placement in facts["placements"]:
             about, chosen = _champion(settings, placement, serving[placement], plan, ranking_set)
             others = {} if chosen is None else {CHAMPION: chosen.ranked}
@@ -94,7 +96,7 @@ def evaluate_models(
     shaping = {name: settings.placement(name).shaping.model_dump(mode="json") for name in facts["placements"]}
     policy = (settings.gate.model_dump(mode="json"), settings.evaluation.model_dump(mode="json"), shown, shaping)
     replaced = {name: version_key(one) for name, one in serving.items()}
-    inputs = (local_path(rankers).name, local_path(ranking_set).name, replaced, sorted(references))
+    inputs = (open_artifact(rankers).name, open_artifact(ranking_set).name, replaced, sorted(references))
     made = ArtifactStore(settings.resolved_home).make(
         "evaluations", fingerprint(*inputs, policy, code_hash("evaluation", "shaping")), build
     )
@@ -154,7 +156,7 @@ def _references(settings: Settings, placement: str, references: Sequence[str], p
     variant, k = VARIANTS[settings.placement(placement).repeats], max(*settings.evaluation.ks, K)
     found = {}
     for uri in references:
-        lists = Lists.read(local_path(uri) / cut_name(plan.holdout) / f"{variant}.parquet", k)
+        lists = Lists.read(open_artifact(uri) / cut_name(plan.holdout) / f"{variant}.parquet", k)
         if len(lists.rank):
             found[facts_of(uri)["generator"]] = lists
     return found

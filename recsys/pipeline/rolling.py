@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from recsys.artifacts import local_path
+from recsys.artifacts import open_artifact
 from recsys.errors import ContractError
 from recsys.evaluation.rolling import MEAN, MeasuredCut, over_cuts, records
 from recsys.evaluation.values import CustomerValues
@@ -79,7 +79,7 @@ class _Numbered:
 
 
 def _read(evaluation: str) -> dict[str, MeasuredCut]:
-    folder = local_path(evaluation)
+    folder = open_artifact(evaluation)
     found = json.loads((folder / METRICS_FILE).read_text(encoding="utf-8"))
     return {
         placement: MeasuredCut(

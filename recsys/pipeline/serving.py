@@ -9,7 +9,7 @@ from typing import Any
 
 from recsys import columns as c
 from recsys import ledger, publication, registry, scoring
-from recsys.artifacts import ArtifactStore, fingerprint, local_path
+from recsys.artifacts import ArtifactStore, fingerprint, local_path, open_artifact
 from recsys.evaluation import published
 from recsys.pipeline.training import take_snapshot
 from recsys.ranking import Ranker
@@ -128,7 +128,7 @@ def new_publication(
     """
     plan = _Plan.read(state)
     chosen = plan.placements[placement]
-    fitted = FittedState(local_path(chosen["state"]))
+    fitted = FittedState(open_artifact(chosen["state"]))
     files = _finish(settings, plan, placement, lists)
     return publication.NewPublication(
         publication_id="-".join(part for part in (placement, kind, _lists_id(settings, chosen)) if part),
@@ -148,12 +148,12 @@ def new_publication(
 
 def _finish(settings: Settings, plan: "_Plan", placement: str, lists: list[str]) -> tuple[Path, ...]:
     """Return the files of a publication, made from the shards' lists."""
-    shards = sorted(local_path(uri) / f"{placement}.parquet" for uri in lists)
+    shards = sorted(open_artifact(uri) / f"{placement}.parquet" for uri in lists)
     chosen = plan.placements[placement]
-    applied = Recipe.load(local_path(chosen["bundle"])).apply(settings)
+    applied = Recipe.load(registry.open_bundle(chosen["bundle"])).apply(settings)
 
     def build(folder: Path) -> dict[str, Any]:
-        state = FittedState(local_path(chosen["state"]))
+        state = FittedState(open_artifact(chosen["state"]))
         return {"is_capped": scoring.finish_lists(applied, placement, state, shards, folder)}
 
     name = fingerprint(_lists_id(settings, chosen), [path.parent.name for path in shards])
@@ -184,11 +184,11 @@ class _Plan:
 
     @classmethod
     def read(cls, uri: str) -> "_Plan":
-        raw = json.loads((local_path(uri) / PLAN).read_text(encoding="utf-8"))
+        raw = json.loads((open_artifact(uri) / PLAN).read_text(encoding="utf-8"))
         return cls(Snapshot.open(raw["snapshot"]), raw["placements"])
 
     def scorer(self, settings: Settings, placement: str) -> Scorer:
         chosen = self.placements[placement]
-        bundle = local_path(chosen["bundle"])
+        bundle = registry.open_bundle(chosen["bundle"])
         applied = Recipe.load(bundle).apply(settings)
-        return Scorer(applied, placement, Ranker.load(bundle), FittedState(local_path(chosen["state"])))
+        return Scorer(applied, placement, Ranker.load(bundle), FittedState(open_artifact(chosen["state"])))

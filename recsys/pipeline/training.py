@@ -10,7 +10,7 @@ import duckdb
 import numpy as np
 
 from recsys import snapshot as snapshots
-from recsys.artifacts import ArtifactStore, facts_of, fingerprint, local_path
+from recsys.artifacts import ArtifactStore, facts_of, fingerprint, open_artifact
 from recsys.assets import code_hash
 from recsys.candidates import make_generator
 from recsys.candidates.base import propose_each, write_proposals
@@ -132,9 +132,9 @@ def build_ranking_set(
     """
     source = Snapshot.open(snapshot)
     plan = cuts_of(settings, source)
-    proposals = {facts_of(uri)["generator"]: local_path(uri) for uri in candidates}
+    proposals = {facts_of(uri)["generator"]: open_artifact(uri) for uri in candidates}
     generators = tuple(name for name in settings.candidates.generators if name in proposals)
-    made_of = Ingredients(source, local_path(features), proposals, generators)
+    made_of = Ingredients(source, open_artifact(features), proposals, generators)
     rules = {name: settings.placement(name) for name in placements}
     whole = (plan.holdout, *reversed(plan.twin))[:whole_cuts]
 
@@ -212,7 +212,7 @@ def train_rankers(settings: Settings, *, ranking_set: str) -> Result:
     facts = facts_of(ranking_set)
     source = Snapshot.open(facts["snapshot"])
     plan = cuts_of(settings, source)
-    rows = local_path(ranking_set)
+    rows = open_artifact(ranking_set)
 
     def build(folder: Path) -> dict[str, Any]:
         for placement in facts["placements"]:

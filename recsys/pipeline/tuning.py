@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from recsys import registry
-from recsys.artifacts import fingerprint, local_path
+from recsys.artifacts import fingerprint, open_artifact
 from recsys.cuts import CutPlan, cut_name
 from recsys.errors import ContractError
 from recsys.evaluation.reading import read_truth
@@ -150,10 +150,10 @@ def _prepare(
 
     def rows(negatives: int) -> Path:
         made = training.build_ranking_set(_with_negatives(widened, placement, negatives), **made_of)
-        return local_path(made["ranking_set"]) / placement
+        return open_artifact(made["ranking_set"]) / placement
 
-    found = _folds(plan, settings, local_path(features), folds, repeats=settings.placement(placement).repeats)
-    return _Prepared(Validation(found, rows), moment, local_path(first).name)
+    found = _folds(plan, settings, open_artifact(features), folds, repeats=settings.placement(placement).repeats)
+    return _Prepared(Validation(found, rows), moment, open_artifact(first).name)
 
 
 def _with_negatives(settings: Settings, placement: str, negatives: int) -> Settings:

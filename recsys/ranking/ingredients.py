@@ -9,7 +9,7 @@ from typing import Any
 
 import duckdb
 
-from recsys.artifacts import local_path
+from recsys.artifacts import open_artifact
 from recsys.compute import engine
 from recsys.cuts import cut_name, lay_items
 from recsys.features.tables import TABLES
@@ -44,8 +44,8 @@ class Ingredients:
         """Return what a finished ranking set was made of, from its facts."""
         return cls(
             Snapshot.open(facts["snapshot"]),
-            local_path(facts["features"]),
-            {name: local_path(uri) for name, uri in facts["candidates"].items()},
+            open_artifact(facts["features"]),
+            {name: open_artifact(uri) for name, uri in facts["candidates"].items()},
             tuple(facts["generators"]),
         )
 

@@ -17,7 +17,7 @@ from recsys.registry.aliases import (
     restore_alias,
     set_alias,
 )
-from recsys.registry.bundles import tree_hash
+from recsys.registry.bundles import name_bundle, open_bundle
 from recsys.registry.connection import connected, pages_address, redact
 from recsys.registry.models import (
     DECISION,
@@ -64,6 +64,8 @@ __all__ = [
     "log_monitoring",
     "log_training",
     "log_trials",
+    "name_bundle",
+    "open_bundle",
     "pages_address",
     "project_aliases",
     "record_gate",
@@ -74,6 +76,5 @@ __all__ = [
     "restore_alias",
     "set_alias",
     "trained_as_of",
-    "tree_hash",
     "tuning_run",
 ]

@@ -2,7 +2,6 @@
 
 import hashlib
 import shutil
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,10 +9,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import recsys
+from recsys.artifacts import ArtifactStore, local_path
 from recsys.assets import assets_root
-from recsys.errors import RegistryError
+from recsys.errors import AlteredError, RegistryError
+from recsys.settings import Settings
 
 BUNDLE = "bundle"
+KIND = "models"
+DIGITS = 16
 IGNORED = ("__pycache__", "*.pyc", "_shipped")
 PICKLED = (".pkl", ".pickle", ".joblib", ".dill")
 
@@ -69,6 +72,11 @@ def staged(bundle: Path, package: Path | None = None) -> Iterator[Staged]:
         yield Staged(copied, code)
 
 
+def bundle_folder(settings: Settings, model: str, version: str, expected_hash: str) -> Path:
+    """Return where a version's bundle is kept on this machine; the name ends with the first digits of its hash."""
+    return _kept(settings, model) / f"{version}-{expected_hash[:DIGITS]}"
+
+
 def cached_bundle(folder: Path, expected_hash: str) -> Path | None:
     """Return the bundle kept in a folder if its content is what was registered; else clear the folder."""
     if folder.is_dir() and tree_hash(folder) == expected_hash:
@@ -77,7 +85,37 @@ def cached_bundle(folder: Path, expected_hash: str) -> Path | None:
     return None
 
 
-def keep_bundle(downloaded: Path, folder: Path, expected_hash: str) -> Path:
+def known_bundle(settings: Settings, model: str, version: str) -> Path | None:
+    """Return the bundle of a version that was downloaded before, when MLflow can't say what its hash should be.
+
+    None if there is none that is whole, or more than one (a registry that was made anew counts its versions anew, too).
+    """
+    found = sorted(_kept(settings, model).glob(f"{version}-{'?' * DIGITS}"))
+    return found[0] if len(found) == 1 and _is_whole(found[0]) else None
+
+
+def open_bundle(uri: str) -> Path:
+    """Return the folder of a kept bundle, if its files still are those that it was named by.
+
+    Raises:
+        NotFoundError: if it isn't there.
+        AlteredError: if a file was altered, added or removed.
+    """
+    folder = local_path(uri)
+    if not _is_whole(folder):
+        raise AlteredError(
+            f"The files of the bundle {folder} are not those that it was made of: they were altered or damaged "
+            "since. Nothing was made of them; rerun the stage that fetched it, which brings it anew."
+        )
+    return folder
+
+
+def name_bundle(folder: Path) -> Path:
+    """Give a bundle that isn't registered the name by which :func:`open_bundle` checks it; return where it is now."""
+    return folder.rename(folder.with_name(f"{folder.name}-{tree_hash(folder)[:DIGITS]}"))
+
+
+def keep_bundle(settings: Settings, downloaded: Path, folder: Path, expected_hash: str) -> Path:
     """Move a downloaded bundle to its place after checking its content.
 
     Raises:
@@ -90,14 +128,20 @@ def keep_bundle(downloaded: Path, folder: Path, expected_hash: str) -> Path:
             f"registered was {expected_hash[:16]}: somebody changed it in MLflow. "
             "Roll back or train again."
         )
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    draft = folder.with_name(f".{folder.name}-{uuid.uuid4().hex[:8]}")
-    shutil.copytree(downloaded, draft)
-    try:
-        draft.rename(folder)
-    except OSError:
-        # Another process put the same content there first.
-        shutil.rmtree(draft)
-        if tree_hash(folder) != expected_hash:
-            raise
+    with ArtifactStore(settings.resolved_home).draft(f"{KIND}/{folder.parent.name}") as draft:
+        shutil.copytree(downloaded, draft, dirs_exist_ok=True)
+        try:
+            draft.rename(folder)
+        except OSError:
+            # Another process put the same content there first.
+            if tree_hash(folder) != expected_hash:
+                raise
     return folder
+
+
+def _kept(settings: Settings, model: str) -> Path:
+    return settings.resolved_home / KIND / model
+
+
+def _is_whole(folder: Path) -> bool:
+    return tree_hash(folder)[:DIGITS] == folder.name.rpartition("-")[2]

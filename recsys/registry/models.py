@@ -1,6 +1,7 @@
 """Model versions: registering one, saying what was decided about it, and finding it again."""
 
 import json
+import logging
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,12 +12,23 @@ from typing import Any, Literal
 from recsys import columns as c
 from recsys.artifacts import fingerprint
 from recsys.assets import assets_root
-from recsys.errors import RegistryError
+from recsys.errors import NotFoundError, RegistryError
 from recsys.registry import flatten, provenance
-from recsys.registry.bundles import BUNDLE, Staged, cached_bundle, keep_bundle, staged, tree_hash
+from recsys.registry.bundles import (
+    BUNDLE,
+    Staged,
+    bundle_folder,
+    cached_bundle,
+    keep_bundle,
+    known_bundle,
+    staged,
+    tree_hash,
+)
 from recsys.registry.connection import connected
+from recsys.registry.turns import own_turn
 from recsys.settings import Settings
 
+LOG = logging.getLogger(__name__)
 CODE_FILE = ("mlflow", "recommender.py")
 FINGERPRINT = "recsys.fingerprint"
 BUNDLE_HASH = "recsys.bundle_hash"
@@ -87,7 +99,11 @@ def register_version(settings: Settings, registration: Registration) -> ModelVer
         SettingsError: if there is no such placement.
     """
     name = settings.model_name(registration.placement)
-    with staged(registration.bundle, registration.package) as files, connected(settings) as client:
+    with (
+        staged(registration.bundle, registration.package) as files,
+        own_turn(settings),
+        connected(settings) as client,
+    ):
         bundle_hash = tree_hash(files.bundle)
         key = fingerprint(
             registration.snapshot_id,
@@ -175,28 +191,41 @@ def describe(settings: Settings, model: str, version: str, description: str) -> 
 def download_bundle(settings: Settings, model: str, version: str) -> Path:
     """Return a local folder with a version's plain files, downloaded once and checked each time.
 
+    What is approved is the ledger's to say, so a version that was downloaded before serves on while MLflow is away, or
+    after somebody deleted it there; the log says so.
+
     Raises:
-        NotFoundError: if the registry has no such version.
-        RegistryError: if MLflow can't be reached, the version is not one of this platform, or the
-            files are not those that were registered.
+        NotFoundError: if the registry has no such version, and it was never downloaded.
+        RegistryError: if MLflow can't be reached and it was never downloaded, the version is not one of this
+            platform, or the files are not those that were registered.
     """
+    try:
+        expected = _registered_hash(settings, model, version)
+    except (NotFoundError, RegistryError) as error:
+        known = known_bundle(settings, model, version)
+        if known is None:
+            raise
+        LOG.warning("Version %s of %s is used as it was downloaded before (%s): %s", version, model, known, error)
+        return known
+    if expected is None:
+        raise RegistryError(f"Version {version} of {model} was not registered by this platform: no {BUNDLE_HASH} tag.")
+    folder = bundle_folder(settings, model, version, expected)
+    return cached_bundle(folder, expected) or _downloaded(settings, f"models:/{model}/{version}", folder, expected)
+
+
+def _registered_hash(settings: Settings, model: str, version: str) -> str | None:
+    with connected(settings) as client:
+        expected: str | None = client.get_model_version(model, version).tags.get(BUNDLE_HASH)
+        return expected
+
+
+def _downloaded(settings: Settings, uri: str, folder: Path, expected: str) -> Path:
     import mlflow
 
-    with connected(settings) as client:
-        found = client.get_model_version(model, version)
-        expected = found.tags.get(BUNDLE_HASH)
-        if expected is None:
-            raise RegistryError(
-                f"Version {version} of {model} was not registered by this platform: no {BUNDLE_HASH} tag."
-            )
-        folder = settings.resolved_home / "models" / model / f"{version}-{expected[:16]}"
-        cached = cached_bundle(folder, expected)
-        if cached is not None:
-            return cached
-        with TemporaryDirectory(prefix="recsys-bundle-") as temporary:
-            source = f"models:/{model}/{version}/artifacts/{BUNDLE}"
-            downloaded = mlflow.artifacts.download_artifacts(artifact_uri=source, dst_path=temporary)
-            return keep_bundle(Path(downloaded), folder, expected)
+    with connected(settings), TemporaryDirectory(prefix="recsys-bundle-") as temporary:
+        source = f"{uri}/artifacts/{BUNDLE}"
+        downloaded = mlflow.artifacts.download_artifacts(artifact_uri=source, dst_path=temporary)
+        return keep_bundle(settings, Path(downloaded), folder, expected)
 
 
 def _tag(settings: Settings, model: str, version: str, tags: Mapping[str, str]) -> None:
@@ -229,11 +258,35 @@ def _log_model(client: Any, registration: Registration, files: Staged, key: str)
     """
     from mlflow.entities import LoggedModelOutput, Metric
 
-    experiment = client.get_run(registration.run_id).info.experiment_id
-    for stale in client.search_logged_models([experiment], f"tags.`{FINGERPRINT}` = '{key}'"):
-        client.delete_logged_model(stale.model_id)
+    run = client.get_run(registration.run_id)
+    model = _earlier_model(client, run, key) or _new_model(client, run, registration, files, key)
+    outputs = run.outputs.model_outputs if run.outputs else []
+    if model.model_id not in {one.model_id for one in outputs}:
+        client.log_outputs(registration.run_id, [LoggedModelOutput(model.model_id, step=0)])
+    at = model.creation_timestamp
+    figures = [
+        Metric(f"{registration.placement}.{flatten.metric_name(name)}", value, at, 0, model_id=model.model_id)
+        for name, value in registration.metrics.items()
+    ]
+    client.log_batch(registration.run_id, metrics=figures)
+    return str(model.model_id)
+
+
+def _earlier_model(client: Any, run: Any, key: str) -> Any | None:
+    """Return what an attempt that stopped later left whole, and delete what others left."""
+    whole = None
+    for model in client.search_logged_models([run.info.experiment_id], f"tags.`{FINGERPRINT}` = '{key}'"):
+        # The run may name it among its outputs already, and MLflow takes nothing out of these.
+        if whole is None and str(model.status) == "READY" and model.source_run_id == run.info.run_id:
+            whole = model
+        else:
+            client.delete_logged_model(model.model_id)
+    return whole
+
+
+def _new_model(client: Any, run: Any, registration: Registration, files: Staged, key: str) -> Any:
     model = client.create_logged_model(
-        experiment,
+        run.info.experiment_id,
         name=registration.placement,
         source_run_id=registration.run_id,
         tags={FINGERPRINT: key},
@@ -245,14 +298,7 @@ def _log_model(client: Any, registration: Registration, files: Staged, key: str)
         _pack(packed, files, registration, model)
         client.log_model_artifacts(model.model_id, str(packed))
     client.finalize_logged_model(model.model_id, "READY")
-    client.log_outputs(registration.run_id, [LoggedModelOutput(model.model_id, step=0)])
-    at = model.creation_timestamp
-    figures = [
-        Metric(f"{registration.placement}.{flatten.metric_name(name)}", value, at, 0, model_id=model.model_id)
-        for name, value in registration.metrics.items()
-    ]
-    client.log_batch(registration.run_id, metrics=figures)
-    return str(model.model_id)
+    return model
 
 
 def _pack(folder: Path, files: Staged, registration: Registration, model: Any) -> None:

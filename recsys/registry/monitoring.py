@@ -9,6 +9,7 @@ from recsys.errors import NotFoundError
 from recsys.registry import flatten, provenance
 from recsys.registry.connection import connected, experiment_id
 from recsys.registry.training import BATCH, ending, milliseconds
+from recsys.registry.turns import own_turn
 from recsys.settings import Settings
 
 SOURCE = "recsys monitor"
@@ -40,7 +41,7 @@ def log_monitoring(settings: Settings, records: list[MonitoringRecord]) -> list[
         RegistryError: if MLflow can't be reached or refuses.
     """
     logged = []
-    with connected(settings) as client:
+    with own_turn(settings), connected(settings) as client:
         experiment = experiment_id(client, settings, f"{settings.namespace}_monitoring")
         for record in records:
             if _is_logged(client, experiment, record.key):

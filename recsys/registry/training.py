@@ -16,6 +16,7 @@ from recsys.assets import assets_root
 from recsys.errors import RegistryError
 from recsys.registry import flatten, provenance
 from recsys.registry.connection import connected, experiment_id
+from recsys.registry.turns import own_turn
 from recsys.settings import Settings
 
 FINGERPRINT = "recsys.fingerprint"
@@ -76,7 +77,7 @@ def log_training(settings: Settings, record: TrainingRecord) -> LoggedTraining:
     _check_files(record)
     code = provenance.code_state()
     key = fingerprint(record.snapshot_id, flatten.recipe(settings), code.commit, record.evaluation)
-    with connected(settings) as client:
+    with own_turn(settings), connected(settings) as client:
         experiment = experiment_id(client, settings)
         finished = _finished_run(client, experiment, key)
         if finished is not None:

@@ -27,7 +27,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from recsys import columns as c
-from recsys.artifacts import Artifact, ArtifactStore, fingerprint
+from recsys.artifacts import DONE, Artifact, ArtifactStore, fingerprint
 from recsys.assets import code_hash, read_sql
 from recsys.candidates import Generator, make_generator, needs_of
 from recsys.candidates.base import load_state, save_state
@@ -115,7 +115,7 @@ class FittedState:
 
     def copy_item_side(self, target: Path) -> None:
         """Copy what holds nothing of a customer, for a registered model."""
-        shutil.copytree(self.folder, target, ignore=shutil.ignore_patterns(CUSTOMERS, "_done.json"))
+        shutil.copytree(self.folder, target, ignore=shutil.ignore_patterns(CUSTOMERS, DONE))
 
 
 def fit_state(settings: Settings, snapshot: Snapshot, state_key: str) -> Artifact:

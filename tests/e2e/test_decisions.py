@@ -191,7 +191,8 @@ def test_a_move_in_mlflow_is_told_by_its_webhook_and_published(stack: Stack, ser
 
 def test_a_move_to_what_the_gate_failed_is_taken_back(stack: Stack, served: Settings) -> None:
     before = live(served, "discover")
-    registry.record_gate(served, DISCOVER, "2", gate="failed", why="It lost.")
+    second = registry.get_version(served, DISCOVER, "2")
+    registry.record_gate(served, second, {"gate": "failed", "kind": "changed", "why": "It lost."})
     registry.set_alias(served, DISCOVER, "champion", "2")
     until(stack, lambda: registry.get_alias(served, DISCOVER, "champion") == "1", "alias that went back")
     assert "taken back" in until(

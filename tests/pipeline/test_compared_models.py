@@ -1,7 +1,8 @@
 """Learned fusion weights on their way: from the cuts before the hold-out into the registered recipe."""
 
 import json
-import shutil
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from recsys.settings import FusionRules, FusionSwitch, PlacementSettings, Settin
 from recsys.snapshot import Snapshot
 from tests.support.chain import stages_to_rankers, write_chain_shop
 from tests.support.planted import quick_settings
+from tests.support.sealing import changed_copy
 from tests.support.warehouse import SEGMENTS
 
 PLACEMENTS = {
@@ -105,20 +107,22 @@ def test_every_method_is_measured_and_the_one_in_use_is_what_the_ranker_got(
     assert figures["models"][in_use]["ndcg@10"] == pytest.approx(float(ndcg(hits, truth.relevant).mean()))
 
 
+def forget(features: Path, cuts: list[datetime]) -> None:
+    for cut in cuts:
+        truth = features / cut_name(cut) / "truth.parquet"
+        pq.write_table(pq.read_table(truth).slice(0, 0), truth)
+
+
 def test_the_hold_out_teaches_nothing(made: dict[str, Any], settings: Settings, tmp_path: Path) -> None:
     """Without what was bought in the hold-out, the weights are the same; without an earlier cut, they may differ."""
     plan = cuts_of(settings, Snapshot.open(made["snapshot"]))
     tables = local_path(made["features"])
     for number, (cuts, same) in enumerate((([plan.holdout], True), (list(plan.twin), False))):
-        forgetful = tmp_path / str(number) / "features"
-        shutil.copytree(tables, forgetful)
-        for cut in cuts:
-            truth = forgetful / cut_name(cut) / "truth.parquet"
-            pq.write_table(pq.read_table(truth).slice(0, 0), truth)
+        forgetful = changed_copy(tables, tmp_path / str(number), partial(forget, cuts=cuts))
         built = pipeline.build_ranking_set(
             settings,
             snapshot=made["snapshot"],
-            features=forgetful.as_uri(),
+            features=forgetful,
             candidates=made["candidates"],
             placements=["for_you"],
         )

@@ -125,7 +125,8 @@ def test_a_move_to_a_version_that_failed_is_refused_and_taken_back(settings: Set
 def test_a_refusal_settles_nothing(settings: Settings, warehouse: Peek) -> None:
     move(settings, "3")
     look(settings)
-    registry.record_gate(settings, settings.model_name(PLACEMENT), "3", gate="passed", why="It passed.")
+    third = registry.get_version(settings, settings.model_name(PLACEMENT), "3")
+    registry.record_gate(settings, third, {"gate": "passed", "kind": "changed", "why": "It passed."})
     asked = pipeline.request_review(settings, model=settings.model_name(PLACEMENT), version="3")
     assert asked["settled"] == ""
 
@@ -222,6 +223,17 @@ def test_a_write_that_was_never_noted_is_not_taken_for_a_decision(settings: Sett
     decide(settings, "2", day=1)
     roll_back(settings, warehouse, 2)
     move(settings, "1")  # the write of the killed process
+    warehouse.decide("approved", "3", 3)
+    result = look(settings, 4)
+    assert result["approved"] == result["refused"] == result["restored"] == []
+    assert (alias(settings), warehouse.champion(), len(warehouse.decisions())) == ("3", "3", 4)
+
+
+def test_our_late_write_is_ours_also_by_a_clock_that_is_behind(settings: Settings, warehouse: Peek) -> None:
+    """The machine that told MLflow last is days ahead of those that decide since."""
+    decide(settings, "2", day=5)
+    roll_back(settings, warehouse, 2)
+    move(settings, "1")  # the write of a killed process
     warehouse.decide("approved", "3", 3)
     result = look(settings, 4)
     assert result["approved"] == result["refused"] == result["restored"] == []

@@ -147,6 +147,15 @@ def test_lists_that_were_rolled_back_need_a_newer_approval_of_their_version(
         put_live(warehouse, settings, "tuesday", 1, "1")
 
 
+def test_a_newer_approval_counts_also_by_a_clock_that_is_behind(warehouse: Warehouse, settings: Settings) -> None:
+    put_live(warehouse, settings, "monday", 0, "1")
+    put_live(warehouse, settings, "tuesday", 1, "1")
+    roll_back(warehouse, settings, 2)
+    approve(warehouse, "1", now=NOW + timedelta(days=2) - timedelta(minutes=3))
+    put_live(warehouse, settings, "tuesday", 1, "1")
+    assert {row["publication_id"] for row in live_rows(warehouse)} == {"tuesday"}
+
+
 def test_that_it_was_rolled_back_outlives_its_stored_lists(warehouse: Warehouse, settings: Settings) -> None:
     put_live(warehouse, settings, "monday", 0, "1")
     put_live(warehouse, settings, "tuesday", 1, "1")

@@ -15,6 +15,7 @@ from recsys.settings import Objective, RankerSettings, load_settings
 from tests.support.chain import stages_to_rankers, write_chain_shop
 from tests.support.planted import quick_settings
 from tests.support.proposed import write_proposals
+from tests.support.sealing import changed_copy
 
 CUSTOMERS, CANDIDATES = 100, 12
 OBJECTIVES: tuple[Objective, ...] = ("lambdarank", "rank_xendcg", "binary")
@@ -72,19 +73,15 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
 
 def silenced(made: dict[str, object], folder: Path, *names: str) -> list[str]:
     """Copy what generators proposed, and let these propose nothing to anybody."""
-    uris = []
-    for uri in made["candidates"]:
-        name = facts_of(uri)["generator"]
-        target = folder / "candidates" / local_path(uri).name
-        for source in local_path(uri).rglob("*"):
-            place = target / source.relative_to(local_path(uri))
-            place.parent.mkdir(parents=True, exist_ok=True)
-            if source.is_file() and not (name in names and source.suffix == ".parquet"):
-                place.write_bytes(source.read_bytes())
-            elif source.is_file():
-                write_proposals(place, [])
-        uris.append(target.as_uri())
-    return uris
+
+    def silence(target: Path) -> None:
+        for path in target.rglob("*.parquet"):
+            write_proposals(path, [])
+
+    return [
+        changed_copy(local_path(uri), folder, silence if facts_of(uri)["generator"] in names else lambda _: None)
+        for uri in made["candidates"]
+    ]
 
 
 def test_a_generator_that_proposes_nothing_is_left_out_of_the_figures(made: dict[str, object], tmp_path: Path) -> None:

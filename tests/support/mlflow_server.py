@@ -10,6 +10,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 
@@ -19,9 +20,29 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+@dataclass(frozen=True)
+class Served:
+    """A running server."""
+
+    address: str
+    process: subprocess.Popen[bytes]
+
+    def kill(self) -> None:
+        """End it and its children at once, as a failing machine does."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(timeout=30)
+
+
 @contextmanager
 def mlflow_server(home: Path) -> Iterator[str]:
     """Serve ``home/mlflow`` and yield the address; the server and its children end with the block."""
+    with served_mlflow(home) as server:
+        yield server.address
+
+
+@contextmanager
+def served_mlflow(home: Path) -> Iterator[Served]:
+    """Serve ``home/mlflow`` and yield the server, which a test may kill; it ends with the block at the latest."""
     folder = home / "mlflow"
     folder.mkdir(parents=True, exist_ok=True)
     port = free_port()
@@ -36,9 +57,10 @@ def mlflow_server(home: Path) -> Iterator[str]:
         )
         try:
             _wait(server, port, folder / "server.log")
-            yield f"http://127.0.0.1:{port}"
+            yield Served(f"http://127.0.0.1:{port}", server)
         finally:
-            os.killpg(server.pid, signal.SIGTERM)
+            if server.poll() is None:
+                os.killpg(server.pid, signal.SIGTERM)
             server.wait(timeout=30)
 
 
