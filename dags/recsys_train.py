@@ -150,8 +150,10 @@ def promotion(verdicts: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 @task(trigger_rule="none_failed", **FIRST)
-def waiting(promoted: dict[str, Any], verdicts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def waiting(promoted: dict[str, Any] | None, verdicts: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
     """List the versions that the gate passed and a person has to decide about."""
+    if promoted is None or verdicts is None:
+        raise AirflowSkipException("Nothing was trained, so there is nothing to decide.")
     asked = {(one["model"], one["version"]) for one in promoted["waiting"]}
     return [
         {"conf": {"model": model, "version": version}, "trigger_run_id": f"{model}-{version}"}

@@ -41,7 +41,16 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
         shards=1,
         ranker={"trees": 20, "cuts": 2},
         # How good the model is, is measured elsewhere: here it is to pass.
-        gate={"bootstrap": 100, "margin": 1.0},
+        gate={
+            "bootstrap": 100,
+            "margin": 1.0,
+            "slice_margin": 1.0,
+            "max_guard_loss": 1.0,
+            "max_new_products": 10.0,
+            "max_slowdown": 1000.0,
+            "min_release_overlap": 0.0,
+            "max_score_distance": 1000.0,
+        },
         candidates={"als_iterations": 2, "als_factors": 8},
     )
     with pytest.MonkeyPatch.context() as patch:

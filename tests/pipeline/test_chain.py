@@ -148,7 +148,7 @@ def test_own_purchases_are_counted_and_dated_truly(
     for row in personal(shown["for_you"]):
         own = bought.get((row["user_id"], row["item_id"]), [])
         once = re.fullmatch(r"You bought this on (.+)\.", row["reason"])
-        often = re.fullmatch(r"You bought this (\d+) times, last on (.+)\.", row["reason"])
+        often = re.fullmatch(r"You bought this (\d+) times(?:, about every \d+ days)?, last on (.+)\.", row["reason"])
         assert bool(once) == (len(own) == 1), row
         assert bool(often) == (len(own) > 1), row
         if once or often:

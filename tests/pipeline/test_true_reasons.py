@@ -77,6 +77,12 @@ def bought_often(truth: Truth, user: str, item: str, said: re.Match[str]) -> boo
     return len(own) == int(said[1]) > 1 and said[2] == f"{own[-1]:{DAY}}"
 
 
+def bought_by_rhythm(truth: Truth, user: str, item: str, said: re.Match[str]) -> bool:
+    own = truth.times[user, item]
+    days = (own[-1] - own[0]) / timedelta(days=1) / (len(own) - 1)
+    return len(own) == int(said[1]) and said[3] == f"{own[-1]:{DAY}}" and abs(days - int(said[2])) <= 1
+
+
 def popular(truth: Truth, user: str, item: str, said: re.Match[str]) -> bool:
     return truth.recent[item] == int(said[1]) > 0
 
@@ -96,6 +102,7 @@ def bought_by_the_like(truth: Truth, user: str, item: str, said: re.Match[str]) 
 CLAIMS = {
     r"You bought this on (.+)\.": bought_once,
     r"You bought this (\d+) times, last on (.+)\.": bought_often,
+    r"You bought this (\d+) times, about every (\d+) days, last on (.+)\.": bought_by_rhythm,
     r"Popular now: (\d+) customers bought this in the last 28 days\.": popular,
     r"Often bought by customers who, like you, bought (.+)\.": bought_with,
     r"Bought by customers whose taste is most like yours\.": bought_by_the_like,

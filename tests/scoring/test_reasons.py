@@ -1,5 +1,6 @@
 """Reasons speak of days: a purchase just after midnight must not be told as one of the day before."""
 
+import re
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -50,4 +51,4 @@ def test_the_day_of_the_last_purchase_is_the_day_it_was(told: list[tuple[str, da
     for reason, last, count in told:
         day = f"{last:%-d %B %Y}"
         once, often = f"You bought this on {day}.", f"You bought this {count} times, last on {day}."
-        assert reason == (once if count == 1 else often)
+        assert re.sub(r", about every \d+ days", "", reason) == (once if count == 1 else often)

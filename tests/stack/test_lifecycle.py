@@ -95,7 +95,7 @@ def test_the_page_in_airflows_ui_is_for_those_who_are_logged_in(stack: Stack) ->
         by_header = anyone.get("/recommendations/", headers={"Authorization": f"Bearer {token}"})
         by_session = anyone.get("/recommendations/", cookies={"_token": token})
     assert (by_header.status_code, by_session.status_code) == (200, 200)
-    assert "Nothing is published yet" in by_header.text
+    assert "Nothing is published here yet" in by_header.text
     assert by_session.text == by_header.text
 
 
