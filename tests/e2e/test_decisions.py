@@ -234,6 +234,8 @@ def test_a_form_decides_and_the_publication_follows(stack: Stack, served: Settin
         "publication that follows",
     )
     assert {run.run_type for run in begun} == {"asset_triggered"}
+    assert {finished(stack, run) for run in begun} == {"success"}
+    goes_live(stack, "1")
 
 
 def backfill(stack: Stack, first: str, last: str) -> list[Run]:
