@@ -50,7 +50,7 @@ soak: $(INSTALLED) system-packages  ## the tests that take long
 
 lock: $(INSTALLED)  ## resolve requirements.lock anew; ARGS=--upgrade takes the newest versions
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--no-header --extra local --group dev pyproject.toml -o requirements.lock $(ARGS)
+		--no-header --extra local --extra server --group dev pyproject.toml -o requirements.lock $(ARGS)
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-header --no-annotate --no-deps .ci/datasets.in -o .ci/datasets.lock $(ARGS)
 	@! grep -nE '://|^-' requirements.lock .ci/datasets.lock || { echo "a lock names a host or a path"; exit 1; }
