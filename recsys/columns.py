@@ -37,6 +37,7 @@ OCCURRED_AT: Final = "occurred_at"
 RECORDED_AT: Final = "recorded_at"
 QUANTITY: Final = "quantity"
 VALUE: Final = "value"
+PRICE: Final = "price"
 BASKET_ID: Final = "basket_id"
 SEGMENT: Final = "segment"
 RULE_ID: Final = "rule_id"
@@ -52,6 +53,8 @@ SEASON_TO: Final = "season_to"
 KNOWN_AT: Final = "known_at"
 CREATED_BY: Final = "created_by"
 MARKET: Final = "market"
+VALID_FROM: Final = "valid_from"
+VALID_TO: Final = "valid_to"
 
 EVENT_TYPES: Final = (
     "view",

@@ -13,12 +13,16 @@ A folder ``snapshots/<id>`` with
   :mod:`recsys.knowledge`
 - ``events/NN.parquet``  the events of one range of buckets, ordered by customer, time and id
 - ``events/guests.parquet``
-- ``manifest.json``   as_of, source, row counts, schema, the files' hashes and what was rejected by rule
+- ``manifest.json``   as_of, source, row counts, schema, the files' hashes, what was rejected by rule, and a profile of
+  the events, which the next snapshot is compared with
+
+What the contracts found stands in ``contracts/<id>.json``; what they stopped last, in ``contracts/stopped.json``.
 
 Every later stage reads this, never the warehouse.
 """
 
 import json
+import logging
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -30,7 +34,16 @@ import pyarrow.parquet as pq
 
 from recsys import columns as c
 from recsys import contracts
-from recsys.artifacts import Artifact, ArtifactStore, check_file, content_hash, fingerprint, open_artifact
+from recsys.artifacts import (
+    DRAFT,
+    Artifact,
+    ArtifactStore,
+    check_file,
+    content_hash,
+    fingerprint,
+    open_artifact,
+    replace_json,
+)
 from recsys.assets import read_sql
 from recsys.compute import engine, write_batches, write_parquet
 from recsys.errors import ContractError, SettingsError
@@ -38,7 +51,10 @@ from recsys.moments import parse_moment
 from recsys.settings import Settings
 from recsys.warehouse import Warehouse, open_warehouse
 
+LOG = logging.getLogger(__name__)
 KIND = "snapshots"
+REPORTS = "contracts"
+STOPPED = "stopped"
 PARTS = 16
 TABLES = (c.USERS, c.ITEMS, c.ITEM_VERSIONS, c.PROMOTIONS, c.ITEM_RULES)
 EXTRACTED = (*TABLES, c.EVENTS)
@@ -171,6 +187,7 @@ def resolve_as_of(warehouse: Warehouse, settings: Settings, as_of: str, now: dat
         {
             "latest_allowed": latest_allowed,
             "max_user_events": settings.max_user_events,
+            "max_user_events_a_day": settings.contracts.max_user_events_a_day,
             "rating_min": settings.rating_range[0],
             "rating_max": settings.rating_range[1],
         },
@@ -201,11 +218,11 @@ def take_snapshot(settings: Settings, *, as_of: str, now: datetime) -> Artifact:
     """Extract what the warehouse held as of a moment and keep it under the hash of its content.
 
     The facts tell what this call rejected; rejected rows are no part of the content, so the manifest of a
-    reused snapshot may tell of others.
+    reused snapshot may tell of others. The whole report of the contracts is kept below ``contracts/``.
 
     Raises:
         SettingsError: if ``as_of`` can't be used.
-        ContractError: if the warehouse is empty or lacks a column.
+        ContractError: if the warehouse is empty or lacks a column, or a contract stops what it holds.
     """
     store = ArtifactStore(settings.resolved_home)
     latest_allowed = now + timedelta(hours=settings.max_future_hours)
@@ -217,19 +234,76 @@ def take_snapshot(settings: Settings, *, as_of: str, now: datetime) -> Artifact:
             moment = resolve_as_of(warehouse, settings, as_of, now)
             _extract(warehouse, raw, moment, latest_allowed)
         with engine(settings) as connection, store.draft(KIND) as folder:
-            rejected = _build(connection, raw, folder, settings, latest_allowed)
-            manifest = _manifest(folder, settings, moment, rejected)
+            report = _check(connection, raw, settings, moment, latest_allowed, now)
+            _build(connection, folder)
+            manifest = _manifest(folder, settings, moment, report.rejected)
             manifest["first_event"] = _first_event(connection, moment)
+            manifest["profile"] = contracts.describe(connection, moment, settings.contracts.recent_days)
             name = f"{moment:%Y%m%dT%H%M%S}-{manifest['content_hash'][:12]}"
             (folder / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
             rows = contracts.rejected_rows(connection, name, now)
-            facts = {"as_of": manifest["as_of"], "rows": manifest["rows"], "rejected": rejected}
+            kept = _keep_report(settings, report, name)
+            facts = {
+                "as_of": manifest["as_of"],
+                "rows": manifest["rows"],
+                "rejected": report.rejected,
+                "report": kept.as_uri(),
+                "broken": [[failure.rule.severity, failure.rule.id, failure.count] for failure in report.failures],
+            }
             artifact = store.adopt(folder, KIND, name, facts)
     # The same content may have been taken before the bad rows came, so a reused snapshot has some to tell as well.
     if rows.num_rows:
         with open_warehouse(settings, purpose="write quarantine") as warehouse:
             contracts.quarantine(warehouse, rows, name)
     return replace(artifact, facts=facts)
+
+
+def last_good(settings: Settings, moment: datetime) -> contracts.Base | None:
+    """Return the newest snapshot up to a moment, which passed its contracts, as others are compared with it."""
+    found: list[tuple[datetime, int, Path, dict[str, Any]]] = []
+    for path in (settings.resolved_home / KIND).glob(f"*/{MANIFEST}"):
+        if path.parent.name.startswith(DRAFT):
+            continue
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        as_of = datetime.fromisoformat(manifest["as_of"])
+        if "profile" in manifest and manifest["namespace"] == settings.namespace and as_of <= moment:
+            found.append((as_of, path.stat().st_mtime_ns, path, manifest))
+    if not found:
+        return None
+    as_of, _, path, manifest = max(found, key=lambda one: one[:2])
+    report = settings.resolved_home / REPORTS / f"{path.parent.name}.json"
+    age = contracts.age_in(json.loads(report.read_text(encoding="utf-8"))) if report.is_file() else None
+    return contracts.Base(path.parent.name, as_of, manifest["profile"], age)
+
+
+def _check(
+    connection: duckdb.DuckDBPyConnection,
+    raw: Path,
+    settings: Settings,
+    moment: datetime,
+    latest_allowed: datetime,
+    now: datetime,
+) -> contracts.Report:
+    """Judge what was extracted; stop where a contract says so.
+
+    Raises:
+        ContractError: with the whole report, which is kept.
+    """
+    for table in EXTRACTED:
+        connection.from_parquet(str(raw / f"{table}.parquet")).create_view(f"extracted_{table}")
+    base = last_good(settings, moment)
+    report = contracts.check_tables(
+        connection, settings, as_of=moment, latest_allowed=latest_allowed, now=now, base=base
+    )
+    if report.is_stopped:
+        _keep_report(settings, report, STOPPED)
+    contracts.stop_if_broken(report)
+    LOG.log(logging.WARNING if report.failures else logging.INFO, "%s", report.text)
+    return report
+
+
+def _keep_report(settings: Settings, report: contracts.Report, name: str) -> Path:
+    return replace_json(settings.resolved_home / REPORTS / f"{name}.json", report.as_json())
 
 
 def _extract(warehouse: Warehouse, raw: Path, moment: datetime, latest_allowed: datetime) -> None:
@@ -242,26 +316,11 @@ def _extract(warehouse: Warehouse, raw: Path, moment: datetime, latest_allowed: 
             write_batches(reader, raw / f"{table}.parquet")
 
 
-def _build(
-    connection: duckdb.DuckDBPyConnection,
-    raw: Path,
-    folder: Path,
-    settings: Settings,
-    latest_allowed: datetime,
-) -> dict[str, int]:
-    for table in EXTRACTED:
-        connection.from_parquet(str(raw / f"{table}.parquet")).create_view(f"extracted_{table}")
-    contracts.split_entities(connection)
+def _build(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
     for table in TABLES:
         path = folder / f"{table}.parquet"
         write_parquet(connection, read_sql("snapshot", f"{table}.sql"), path)
         connection.from_parquet(str(path)).create_view(f"snapshot_{table}")
-    rejected = contracts.split_events(
-        connection,
-        latest_allowed=latest_allowed,
-        max_user_events=settings.max_user_events,
-        rating_range=settings.rating_range,
-    )
     events = folder / "events"
     events.mkdir()
     sql, width = read_sql("snapshot", "events.sql"), c.BUCKETS // PARTS
@@ -269,7 +328,6 @@ def _build(
     for name, (bucket_from, bucket_to) in {**ranges, "guests": (-1, 0)}.items():
         bounds: dict[str, object] = {"bucket_from": bucket_from, "bucket_to": bucket_to}
         write_parquet(connection, sql, events / f"{name}.parquet", bounds)
-    return rejected
 
 
 def _first_event(connection: duckdb.DuckDBPyConnection, moment: datetime) -> str:

@@ -1,6 +1,7 @@
 """One typed ``Settings`` object, read from ``RECSYS_*`` variables and ``recsys.toml``."""
 
 from recsys.settings.candidates import DEFAULT_GENERATORS, GENERATORS, CandidateSettings, Similarity
+from recsys.settings.contracts import ContractSettings, Severity
 from recsys.settings.monitoring import MonitoringSettings, RetrainingSettings
 from recsys.settings.settings import (
     EvaluationSettings,
@@ -22,6 +23,7 @@ __all__ = [
     "DEFAULT_GENERATORS",
     "GENERATORS",
     "CandidateSettings",
+    "ContractSettings",
     "EvaluationSettings",
     "FusionRule",
     "FusionRules",
@@ -35,6 +37,7 @@ __all__ = [
     "RankerSettings",
     "RetrainingSettings",
     "Settings",
+    "Severity",
     "ShapingSettings",
     "Similarity",
     "load_settings",

@@ -20,6 +20,7 @@ from pydantic_settings import (
 from recsys.columns import PURCHASE
 from recsys.errors import SettingsError
 from recsys.settings.candidates import CandidateSettings, Generator, Generators
+from recsys.settings.contracts import ContractSettings
 from recsys.settings.monitoring import MonitoringSettings, RetrainingSettings
 from recsys.settings.section import Name, Section
 from recsys.settings.shaping import ShapingSettings
@@ -259,6 +260,7 @@ class Settings(BaseSettings):
     )
     rating_min: float | None = Field(None, description="ratings below it are quarantined; no bound if absent")
     rating_max: float | None = Field(None, description="ratings above it are quarantined; no bound if absent")
+    contracts: ContractSettings = ContractSettings()
     candidates: CandidateSettings = CandidateSettings()
     ranker: RankerSettings = RankerSettings()
     placements: dict[Name, PlacementSettings] = Field(default_factory=_default_placements)

@@ -7,6 +7,7 @@ select
     occurred_at,
     coalesce(recorded_at, occurred_at) as known_at,
     quantity,
+    price,
     value,
     basket_id,
     market

@@ -13,6 +13,7 @@ select
     versions.title,
     versions.category,
     versions.brand,
+    versions.price,
     coalesce(versions.recommendable, true)
     and (coalesce(versions.available, true) or not histories.is_kept) as recommendable
 from shop.item_versions as versions

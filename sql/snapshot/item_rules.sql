@@ -15,8 +15,7 @@ select
     rules.season_from,
     rules.season_to,
     rules.known_at
-from extracted_item_rules as rules
+from valid_item_rules as rules
 left join snapshot_items as items on rules.item_id = items.item_id
 left join snapshot_items as others on rules.other_item_id = others.item_id
-where isfinite(rules.weight) and rules.weight > 0
 order by all

@@ -1,5 +1,6 @@
 -- One row: when the first and the newest plausible events occurred, and how many rows there are.
--- What checked_events.sql would quarantine is not plausible. NaN is greater than any number in both engines.
+-- Not plausible is what the contracts (sql/contracts/) put into quarantine; what only many rows of several customers
+-- together show is left to them. NaN is greater than any number in both engines.
 with bots as (
     select user_id
     from shop.events
@@ -8,12 +9,23 @@ with bots as (
     having count(*) > :max_user_events
 ),
 
+busy as (
+    select
+        user_id,
+        cast(occurred_at as date) as day
+    from shop.events
+    where user_id is not null and occurred_at <= :latest_allowed
+    group by user_id, cast(occurred_at as date)
+    having count(*) > :max_user_events_a_day
+),
+
 plausible as (
     select events.occurred_at
     from shop.events as events
     left join shop.items as items on events.item_id = items.item_id
     left join shop.users as users on events.user_id = users.user_id
     left join bots on events.user_id = bots.user_id
+    left join busy on events.user_id = busy.user_id and cast(events.occurred_at as date) = busy.day
     where
         events.event_id is not null
         and events.occurred_at <= :latest_allowed
@@ -33,6 +45,7 @@ plausible as (
             or (events.value >= :rating_min and events.value <= :rating_max)
         )
         and bots.user_id is null
+        and busy.user_id is null
 ),
 
 counted as (

@@ -5,7 +5,6 @@ select distinct
     promotions.starts_at,
     promotions.ends_at,
     promotions.known_at
-from extracted_promotions as promotions
+from valid_promotions as promotions
 inner join snapshot_items as items on promotions.item_id = items.item_id
-where promotions.starts_at < promotions.ends_at
 order by items.item_idx, promotions.starts_at, market, promotions.ends_at, promotions.known_at

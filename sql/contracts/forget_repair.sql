@@ -1,0 +1,2 @@
+delete from shop.quarantine_repairs
+where quarantine_id = :id

@@ -1,0 +1,3 @@
+-- One row per extracted rule about products.
+select *
+from extracted_item_rules

@@ -1,0 +1,3 @@
+-- One row: the usual price of the products, of those above zero.
+select median(price) filter (price > 0)
+from valid_items
