@@ -16,8 +16,9 @@ from recsys.cli.stages import StageMeter, describe, peak_mib, reset_peak
 from recsys.publication import publish, start_canary
 from recsys.settings import Settings
 from recsys.warehouse import open_warehouse
+from tests.support.engines import Copies
 from tests.support.monitored import trained
-from tests.support.publications import ITEMS, NOW, approve, made_lists, write_publication
+from tests.support.publications import ITEMS, NOW, approve, approved_shop, made_lists, write_publication
 from tests.support.warehouse import make_settings, user_id, write_small_shop
 
 ROOT = Path(__file__).parents[1]
@@ -55,12 +56,13 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def settings(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+def settings(home: Path, copies: Copies, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """A shop with two publications on for_you, and an MLflow that is away."""
+    warehouse_url = copies.make(home, approved_shop)
+    monkeypatch.setenv("RECSYS_WAREHOUSE_URL", warehouse_url)
     monkeypatch.setenv("RECSYS_TRACKING_URI", "http://127.0.0.1:9")
-    settings = make_settings(tmp_path)
+    settings = make_settings(tmp_path, warehouse_url=warehouse_url)
     with open_warehouse(settings, purpose="test") as warehouse:
-        write_small_shop(warehouse, users=60, items=ITEMS, days=60)
         for day, version in ((0, "1"), (1, "2")):
             approve(warehouse, version)
             name = f"p{version}"

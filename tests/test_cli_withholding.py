@@ -10,17 +10,18 @@ from recsys.cli import app
 from recsys.publication import list_suppressions, live_list, publish
 from recsys.settings import Settings
 from recsys.warehouse import open_warehouse
-from tests.support.publications import ITEMS, NOW, PLACEMENT, approve, made_lists, write_publication
-from tests.support.warehouse import item_id, make_settings, user_id, write_small_shop
+from tests.support.engines import Copies
+from tests.support.publications import NOW, PLACEMENT, approved_shop, made_lists, write_publication
+from tests.support.warehouse import item_id, make_settings, user_id
 
 
 @pytest.fixture
-def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+def settings(copies: Copies, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    warehouse_url = copies.make(tmp_path / "home", approved_shop)
     monkeypatch.setenv("RECSYS_HOME", str(tmp_path / "home"))
-    settings = make_settings(tmp_path)
+    monkeypatch.setenv("RECSYS_WAREHOUSE_URL", warehouse_url)
+    settings = make_settings(tmp_path, warehouse_url=warehouse_url)
     with open_warehouse(settings, purpose="test") as warehouse:
-        write_small_shop(warehouse, users=60, items=ITEMS, days=60)
-        approve(warehouse, "1")
         publish(warehouse, settings, write_publication(tmp_path / "files", "p1", made_lists()), now=NOW)
     return settings
 

@@ -18,9 +18,8 @@ from tests.support.warehouse import make_settings
 
 
 @pytest.fixture
-def warehouse(tmp_path: Path) -> Iterator[Warehouse]:
-    with open_warehouse(make_settings(tmp_path), purpose="test") as opened:
-        migrate(opened)
+def warehouse(warehouse_url: str, tmp_path: Path) -> Iterator[Warehouse]:
+    with open_warehouse(make_settings(tmp_path, warehouse_url=warehouse_url), purpose="test") as opened:
         yield opened
 
 

@@ -38,8 +38,8 @@ ITEMS = ("bread", "milk", "soap")
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return quick_settings(tmp_path, rating_min=1, rating_max=5)
+def settings(warehouse_url: str, tmp_path: Path) -> Settings:
+    return quick_settings(tmp_path, warehouse_url=warehouse_url, rating_min=1, rating_max=5)
 
 
 def some_events() -> list[Event]:

@@ -3,16 +3,10 @@ from pathlib import Path
 import pytest
 
 from recsys.settings import Settings
-from tests.support.postgres import fresh_database, postgres_url
 from tests.support.warehouse import make_settings
 
-__all__ = ["postgres_url"]
 
-
-@pytest.fixture(params=["duckdb", "postgresql"])
-def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
+@pytest.fixture
+def settings(warehouse_url: str, tmp_path: Path) -> Settings:
     """Settings of an empty warehouse, once in each engine."""
-    if request.param == "duckdb":
-        return make_settings(tmp_path)
-    server = request.getfixturevalue("postgres_url")
-    return make_settings(tmp_path, warehouse_url=fresh_database(server, "rules_test"))
+    return make_settings(tmp_path, warehouse_url=warehouse_url)

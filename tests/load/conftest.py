@@ -6,16 +6,14 @@ import pytest
 
 from recsys.load import find_source, load_source
 from recsys.settings import Settings
-from tests.support.postgres import postgres_url
 from tests.support.shops import COMPLETEJOURNEY, SAMPLE_CUSTOMERS
 from tests.support.warehouse import make_settings
 
-__all__ = ["postgres_url"]
-
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return make_settings(tmp_path)
+def settings(warehouse_url: str, tmp_path: Path) -> Settings:
+    """Settings of an empty warehouse, once in each engine."""
+    return make_settings(tmp_path, warehouse_url=warehouse_url)
 
 
 @pytest.fixture(scope="session")

@@ -9,14 +9,21 @@ from recsys.errors import SourceError
 from recsys.load import load_source
 from recsys.settings import Settings
 from tests.support.orders import write_orders
-from tests.support.postgres import fresh_database
+from tests.support.engines import DUCKDB
+from tests.support.postgres import make_database
 from tests.support.shops import COMPLETEJOURNEY, SAMPLE_CUSTOMERS, content
 from tests.support.warehouse import make_settings
 
 
 @pytest.fixture
+def warehouse_engine() -> str:
+    """The one beside which the server's result is laid."""
+    return DUCKDB
+
+
+@pytest.fixture
 def server_settings(postgres_url: str, tmp_path: Path) -> Settings:
-    return make_settings(tmp_path / "server", warehouse_url=fresh_database(postgres_url, "load_test"))
+    return make_settings(tmp_path / "server", warehouse_url=make_database(postgres_url, "load_test"))
 
 
 def comparable(rows: list[str]) -> list[str]:

@@ -2,9 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from threading import Barrier
-from uuid import uuid4
 
 import pytest
 
@@ -23,20 +21,22 @@ from recsys.publication import (
 from recsys.settings import Settings
 from recsys.warehouse import Warehouse, open_warehouse
 from tests.publication.test_canary import WHO, at, lists_of, put_live, start
-from tests.support.postgres import fresh_database
-from tests.support.publications import ITEMS, PLACEMENT, approve, live_rows
-from tests.support.warehouse import make_settings, write_small_shop
+from tests.support.engines import POSTGRESQL
+from tests.support.publications import PLACEMENT, live_rows
 
 Move = Callable[[Warehouse, Settings], object]
 
 
 @pytest.fixture
-def settings(postgres_url: str, tmp_path: Path) -> Iterator[Settings]:
+def warehouse_engine() -> str:
+    """The embedded engine has one process at a time."""
+    return POSTGRESQL
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Iterator[Settings]:
     """Two publications went live on a database of its own."""
-    settings = make_settings(tmp_path, warehouse_url=fresh_database(postgres_url, f"t{uuid4().hex}"))
     with open_warehouse(settings, purpose="test") as warehouse:
-        write_small_shop(warehouse, users=60, items=ITEMS, days=60)
-        approve(warehouse, "1")
         for day in range(2):
             put_live(warehouse, settings, f"p{day}", day)
     yield settings

@@ -10,7 +10,7 @@ import pytest
 from recsys.assets import read_sql
 from recsys.publication import publish
 from recsys.warehouse import Warehouse, open_warehouse
-from tests.support.postgres import fresh_database
+from tests.support.postgres import make_database
 from tests.support.publications import ITEMS, NOW, approve, made_lists, write_publication
 from tests.support.warehouse import make_settings, user_id, write_small_shop
 
@@ -47,7 +47,7 @@ MORE = (
 def crowded(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
     """A made publication of 30 customers among a crowd of others."""
     folder = tmp_path_factory.mktemp("reads")
-    settings = make_settings(folder, warehouse_url=fresh_database(postgres_url, "point_reads"))
+    settings = make_settings(folder, warehouse_url=make_database(postgres_url, "point_reads"))
     with open_warehouse(settings, purpose="test") as warehouse:
         write_small_shop(warehouse, users=60, items=ITEMS, days=60)
         approve(warehouse, "1")

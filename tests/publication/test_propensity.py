@@ -13,8 +13,9 @@ from recsys.errors import AuditError
 from recsys.publication import customer_list, live_list, publish
 from recsys.settings import Settings
 from recsys.warehouse import Warehouse, migrate, open_warehouse
+from tests.support.engines import Copies, untouched
 from tests.support.publications import NOW, PLACEMENT, Row, live_rows, made_lists, write_publication
-from tests.support.warehouse import user_id
+from tests.support.warehouse import make_settings, user_id
 
 DRAWN = user_id(4)
 
@@ -72,7 +73,8 @@ def test_stored_lists_of_before_are_found_again(warehouse: Warehouse, settings: 
     assert hashes(warehouse, "p1")[user_id(0)] == 1901470082726863087
 
 
-def test_a_warehouse_of_before_is_brought_up_to_date(settings: Settings, tmp_path: Path) -> None:
+def test_a_warehouse_of_before_is_brought_up_to_date(copies: Copies, tmp_path: Path) -> None:
+    settings = make_settings(tmp_path, warehouse_url=copies.make(tmp_path / "home", untouched))
     before = tmp_path / "before"
     before.mkdir()
     for name in ("0001_shop.sql", "0002_published.sql"):

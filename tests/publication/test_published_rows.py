@@ -8,7 +8,9 @@ from recsys.assets import sql_path
 from recsys.publication import find_publication, publish, start_canary
 from recsys.settings import Settings
 from recsys.warehouse import Warehouse, migrate, open_warehouse
+from tests.support.engines import Copies, untouched
 from tests.support.publications import AS_OF, NOW, approve, made_lists, write_publication
+from tests.support.warehouse import make_settings
 
 BEFORE = ("0001_shop.sql", "0002_published.sql", "0003_propensity.sql")
 
@@ -48,7 +50,8 @@ def test_a_newer_approval_of_the_same_version_is_the_decision_of_newer_lists(
     assert [one and one.decision_id for one in found] == ["for_you-000001", "for_you-000002"]
 
 
-def test_publications_and_decisions_of_before_are_kept_and_joined(settings: Settings, tmp_path: Path) -> None:
+def test_publications_and_decisions_of_before_are_kept_and_joined(copies: Copies, tmp_path: Path) -> None:
+    settings = make_settings(tmp_path, warehouse_url=copies.make(tmp_path / "home", untouched))
     before = tmp_path / "before"
     before.mkdir()
     for name in BEFORE:

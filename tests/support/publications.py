@@ -13,7 +13,7 @@ from recsys import ledger
 from recsys.buckets import bucket_of
 from recsys.publication import NewPublication
 from recsys.warehouse import Warehouse
-from tests.support.warehouse import FUEL, item_id, user_id
+from tests.support.warehouse import FUEL, item_id, user_id, write_small_shop
 
 NOW = datetime(2025, 1, 2, 6)
 AS_OF = datetime(2025, 1, 1)
@@ -121,6 +121,12 @@ def approve(
         "now": now,
     }
     return ledger.record_decision(warehouse, **{**values, **changes})
+
+
+def approved_shop(warehouse: Warehouse) -> None:
+    """Write the shop that the made lists are of, and approve a first version."""
+    write_small_shop(warehouse, users=2 * USERS, items=ITEMS, days=60)
+    approve(warehouse, "1")
 
 
 def live_rows(warehouse: Warehouse, placement: str = PLACEMENT, user: str | None = None) -> list[Row]:

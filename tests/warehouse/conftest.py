@@ -5,19 +5,14 @@ import pytest
 
 from recsys.settings import Settings
 from recsys.warehouse import Warehouse, open_warehouse
-from tests.support.postgres import fresh_database, postgres_url
+from tests.support.engines import Copies, untouched
 from tests.support.warehouse import make_settings
 
-__all__ = ["postgres_url"]
 
-
-@pytest.fixture(params=["duckdb", "postgresql"])
-def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
+@pytest.fixture
+def settings(copies: Copies, tmp_path: Path) -> Settings:
     """Settings of an empty warehouse, once in each engine."""
-    if request.param == "duckdb":
-        return make_settings(tmp_path)
-    server = request.getfixturevalue("postgres_url")
-    return make_settings(tmp_path, warehouse_url=fresh_database(server, "warehouse_test"))
+    return make_settings(tmp_path, warehouse_url=copies.make(tmp_path / "home", untouched))
 
 
 @pytest.fixture
