@@ -8,6 +8,7 @@ from rich.panel import Panel
 
 from recsys.errors import RegistryError, StackError
 from recsys.settings import Settings
+from recsys.stack.environment import webhook_secret
 from recsys.stack.keys import USER, load_keys
 from recsys.stack.stack import Stack
 
@@ -59,7 +60,7 @@ def _listen_to_mlflow(stack: Stack) -> None:
         registry.ensure_webhook(
             settings,
             url=f"{stack.layout.airflow_url}{WEBHOOK}",
-            secret=settings.review.webhook_secret or load_keys(stack.layout.stack).webhook_secret,
+            secret=webhook_secret(settings, load_keys(stack.layout.stack)),
         )
     except RegistryError as error:
         stack.console.print(f"MLflow can't tell Airflow of decisions at once, only every ten minutes: {error}")
