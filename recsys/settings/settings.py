@@ -252,6 +252,7 @@ class Settings(BaseSettings):
     seed: int = 20171205
     shards: int = Field(2, ge=1, le=256, description="user shards that are scored one by one")
     tracking_uri: str | None = Field(None, repr=False, description="MLflow server; a SQLite file under home if absent")
+    host: str = Field("127.0.0.1", description="address at which the local Airflow and MLflow listen")
     airflow_port: int = Field(8080, ge=1, le=65535)
     mlflow_port: int = Field(5000, ge=1, le=65535)
     max_future_hours: float = Field(

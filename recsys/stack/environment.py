@@ -11,7 +11,7 @@ from typing import Any, Final
 import recsys
 from recsys.assets import assets_root
 from recsys.settings import Settings
-from recsys.stack.checks import HOST
+from recsys.stack.checks import HOST, is_everywhere
 from recsys.stack.keys import USER, Keys
 
 _NOT_TOLD: Final[Any] = {"home": True, "tracking_uri": True, "review": {"webhook_secret"}}
@@ -28,10 +28,12 @@ class Layout:
     @classmethod
     def of(cls, settings: Settings) -> "Layout":
         """Return the layout for some settings."""
+        # Who listens at all addresses is found at this machine's own.
+        near = HOST if is_everywhere(settings.host) else settings.host
         return cls(
             home=settings.resolved_home,
-            airflow_url=f"http://{HOST}:{settings.airflow_port}",
-            mlflow_url=f"http://{HOST}:{settings.mlflow_port}",
+            airflow_url=f"http://{near}:{settings.airflow_port}",
+            mlflow_url=f"http://{near}:{settings.mlflow_port}",
         )
 
     @property
@@ -149,7 +151,7 @@ def _airflow_environment(settings: Settings, layout: Layout, keys: Keys) -> dict
         },
         "database": {"sql_alchemy_conn": f"sqlite:///{layout.airflow / 'airflow.db'}"},
         "api": {
-            "host": HOST,
+            "host": settings.host,
             "port": settings.airflow_port,
             "base_url": layout.airflow_url,
             "workers": 1,

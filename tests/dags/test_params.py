@@ -1,4 +1,4 @@
-"""What a form takes: every parameter of every DAG is bounded, and what can't be meant is refused before a run begins."""
+"""What a form takes: every parameter of every DAG is bounded; what can't be meant is refused before a run begins."""
 
 from copy import deepcopy
 from typing import Any
