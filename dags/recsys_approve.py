@@ -21,7 +21,7 @@ from typing import Any
 from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import Param, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
-from recsys_wiring import APPROVE, CHAMPION, DEADLINE, DEFAULT_ARGS, FIRST, task_settings
+from recsys_wiring import APPROVE, CHAMPION, DEADLINE, DEFAULT_ARGS, FIRST, MODEL, NOTE, VERSION, task_settings
 
 YES, NO = "Approve", "Reject"
 
@@ -74,8 +74,8 @@ def decision(placement: str, answer: dict[str, Any]) -> dict[str, Any]:
     dagrun_timeout=DEADLINE + timedelta(hours=6),
     default_args=DEFAULT_ARGS,
     params={
-        "model": Param(type="string", minLength=1, title="Model", description="Such as recsys_for_you."),
-        "version": Param(type="string", pattern=r"^\d+$", title="Version", description="Its number in MLflow."),
+        "model": Param(**MODEL, title="Model", description="Such as recsys_for_you."),
+        "version": Param(**VERSION, title="Version", description="Its number in MLflow."),
     },
     tags=["recommendations", "decision"],
 )
@@ -90,7 +90,7 @@ def approve() -> None:
         options=[YES, NO],
         defaults=NO,
         response_timeout=DEADLINE,
-        params={"reason": Param("", type="string", title="Reason", description="For whoever reads the record.")},
+        params={"reason": Param("", **NOTE, title="Reason", description="For whoever reads the record.")},
         doc_md="Wait for a person's answer; none by the deadline counts as Reject.",
     )
     decision(shown["placement"], approval.output)

@@ -19,7 +19,7 @@ from typing import Any
 
 from airflow.sdk import Param, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
-from recsys_wiring import CHAMPION, DECIDE, DEFAULT_ARGS, FIRST, person_of, task_settings
+from recsys_wiring import CHAMPION, DECIDE, DEFAULT_ARGS, FIRST, LINE, MODEL, REASON, VERSION, person_of, task_settings
 
 SECTION = "What to decide"
 
@@ -63,12 +63,8 @@ def decision() -> dict[str, Any]:
     dagrun_timeout=timedelta(hours=1),
     default_args=DEFAULT_ARGS,
     params={
-        "model": Param(
-            type="string", minLength=1, title="Model", description="Such as recsys_for_you.", section=SECTION
-        ),
-        "version": Param(
-            type="string", pattern=r"^\d+$", title="Version", description="Its number in MLflow.", section=SECTION
-        ),
+        "model": Param(**MODEL, title="Model", description="Such as recsys_for_you.", section=SECTION),
+        "version": Param(**VERSION, title="Version", description="Its number in MLflow.", section=SECTION),
         "verdict": Param(
             type="string",
             enum=["approved", "rejected"],
@@ -76,9 +72,7 @@ def decision() -> dict[str, Any]:
             description="An approved version is the champion at once and live with the next publication.",
             section=SECTION,
         ),
-        "reason": Param(
-            type="string", minLength=1, title="Reason", description="For whoever reads the record.", section=SECTION
-        ),
+        "reason": Param(**REASON, title="Reason", description="For whoever reads the record.", section=SECTION),
         "override": Param(
             False,
             type="boolean",
@@ -88,7 +82,7 @@ def decision() -> dict[str, Any]:
         ),
         "decided_by": Param(
             "",
-            type="string",
+            **LINE,
             title="Decided by",
             description="Only where it is somebody else than who triggers this.",
             section=SECTION,

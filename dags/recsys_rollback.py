@@ -16,7 +16,19 @@ from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import Param, dag, get_current_context, task
-from recsys_wiring import DEFAULT_ARGS, FIRST, LIVE_LISTS, PLACEMENTS, ROLLBACK, clock_of, person_of, task_settings
+from recsys_wiring import (
+    DEFAULT_ARGS,
+    FIRST,
+    GIVEN_ID,
+    LINE,
+    LIVE_LISTS,
+    PLACEMENTS,
+    REASON,
+    ROLLBACK,
+    clock_of,
+    person_of,
+    task_settings,
+)
 
 SECTION = "What to return to"
 
@@ -67,19 +79,17 @@ def rollback() -> dict[str, Any]:
             description="The place in the shop to return.",
             section=SECTION,
         ),
-        "reason": Param(
-            type="string", minLength=1, title="Reason", description="For whoever reads the record.", section=SECTION
-        ),
+        "reason": Param(**REASON, title="Reason", description="For whoever reads the record.", section=SECTION),
         "publication": Param(
             "",
-            type="string",
+            **GIVEN_ID,
             title="Publication to withdraw",
             description="As recsys publications shows it; empty: the one that is live.",
             section=SECTION,
         ),
         "decided_by": Param(
             "",
-            type="string",
+            **LINE,
             title="Decided by",
             description="Only where it is somebody else than who triggers this.",
             section=SECTION,

@@ -16,31 +16,29 @@ from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import Param, dag, get_current_context, task
-from recsys_wiring import DEFAULT_ARGS, PLACEMENTS, POOL, SUPPRESS, clock_of, task_settings
+from recsys_wiring import DEFAULT_ARGS, END, GIVEN_ID, LINE, PLACEMENTS, POOL, REASON, SUPPRESS, clock_of, task_settings
 
 HIDE, SHOW, WITHDRAW, GRANT = "hide products", "end a rule", "withdraw consent", "grant consent"
 ACTIONS = [HIDE, SHOW, WITHDRAW, GRANT]
-DAY = r"^(\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2})?)?)?$"
+DAY = rf"^([0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}([T ][0-9]{{2}}:[0-9]{{2}}(:[0-9]{{2}})?)?)?{END}"
 
 
 def text(title: str, description: str, section: str, **schema: Any) -> Param:
     """Return a line of the form that may stay empty."""
-    return Param("", type="string", title=title, description=description, section=section, **schema)
+    return Param("", **{**LINE, **schema}, title=title, description=description, section=section)
 
 
 PARAMS = {
     "action": Param(
         HIDE, type="string", enum=ACTIONS, title="What to do", description="At once.", section="What and why"
     ),
-    "reason": Param(
-        type="string", minLength=1, title="Why", description="For whoever looks later.", section="What and why"
-    ),
+    "reason": Param(**REASON, title="Why", description="For whoever looks later.", section="What and why"),
     "item": text("Product", "Its id.", HIDE),
     "brand": text("Brand", "All its products.", HIDE),
     "category": text("Category", "A path or its beginning, such as 'GROCERY > SNACKS'.", HIDE),
     "placement": text("Placement", "Only there; everywhere if empty.", HIDE, enum=["", *PLACEMENTS]),
-    "until": text("Until", "A date or UTC time; until it is ended if empty.", HIDE, pattern=DAY),
-    "rule": text("Rule", "The id of the rule to end, as recsys suppressions shows it.", SHOW),
+    "until": text("Until", "A date or UTC time; until it is ended if empty.", HIDE, pattern=DAY, maxLength=19),
+    "rule": text("Rule", "The id of the rule to end, as recsys suppressions shows it.", SHOW, **GIVEN_ID),
     "customer": text("Customer", "Their id.", "consent"),
 }
 

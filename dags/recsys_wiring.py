@@ -24,6 +24,7 @@ from airflow.sdk import (
     task,
 )
 from airflow.sdk.exceptions import AirflowNotFoundException
+from airflow.sdk.log import mask_secret
 from recsys_notify import Notifier
 
 from recsys.settings import Settings, load_settings
@@ -73,6 +74,26 @@ _PERSON_NEEDED = RetryRule(
     reason="another try can't help: a setting, the data or a decision has to change first",
 )
 
+# What a form takes. A pattern's end is told twice: in Python "$" also stands before a last line break.
+END = r"$(?!\n)"
+MODEL: dict[str, Any] = {"type": "string", "pattern": rf"^[A-Za-z][A-Za-z0-9_]*{END}", "maxLength": 127}
+VERSION: dict[str, Any] = {"type": "string", "pattern": rf"^[0-9]+{END}", "maxLength": 9}
+# Ids of the shop's and names of people may hold anything that can be seen: they are bound, never part of a statement.
+LINE: dict[str, Any] = {"type": "string", "pattern": rf"^[^\x00-\x1f\x7f]*{END}", "maxLength": 200}
+# An id that this platform gave; a publication's is also the name of a folder.
+GIVEN_ID: dict[str, Any] = {
+    "type": "string",
+    "pattern": rf"^([A-Za-z0-9_][A-Za-z0-9._-]*)?{END}",
+    "maxLength": 200,
+}
+REASON: dict[str, Any] = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": 500,
+    "pattern": r"^(?=[\s\S]*\S)[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$",
+}
+NOTE: dict[str, Any] = {**LINE, "maxLength": 500}
+
 DEFAULT_ARGS: dict[str, Any] = {
     "owner": "recommendations",
     "retries": 2,
@@ -117,7 +138,8 @@ def chain_params() -> dict[str, Param]:
         "as_of": Param(
             "latest",
             type="string",
-            pattern=r"^(latest|\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2})?)?)$",
+            pattern=rf"^(latest|[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}([T ][0-9]{{2}}:[0-9]{{2}}(:[0-9]{{2}})?)?){END}",
+            maxLength=19,
             title="As of",
             description="Use only what was known before this moment: 'latest' (just after the newest event), "
             "a date such as 2017-12-05, or a UTC time such as 2017-12-05T06:00.",
@@ -128,6 +150,7 @@ def chain_params() -> dict[str, Param]:
             type="array",
             items={"type": "string", "enum": PLACEMENTS},
             minItems=1,
+            maxItems=len(PLACEMENTS),
             uniqueItems=True,
             examples=PLACEMENTS,
             title="Placements",
@@ -147,14 +170,18 @@ def task_settings() -> Settings:
         SettingsError: if a setting can't be used.
     """
     settings = load_settings()
-    if settings.warehouse_url:
-        return settings
-    try:
-        uri = BaseHook.get_connection(CONNECTION).get_uri()
-    except AirflowNotFoundException:
-        return settings
-    # Airflow writes postgres://, a scheme that SQLAlchemy doesn't know.
-    return load_settings(warehouse_url=re.sub(r"^postgres://", "postgresql://", uri))
+    if not settings.warehouse_url:
+        try:
+            uri = BaseHook.get_connection(CONNECTION).get_uri()
+        except AirflowNotFoundException:
+            uri = None
+        if uri is not None:
+            # Airflow writes postgres://, a scheme that SQLAlchemy doesn't know.
+            settings = load_settings(warehouse_url=re.sub(r"^postgres://", "postgresql://", uri))
+    for secret in settings.secrets:
+        # Whatever prints it, the task's log and its rendered fields show stars.
+        mask_secret(secret)
+    return settings
 
 
 def as_of_of(context: Mapping[str, Any]) -> str:

@@ -83,7 +83,7 @@ def _take(headers: dict[str, str], body: bytes) -> dict[str, Any]:
     secret = settings.review.webhook_secret
     if secret is None:
         raise HTTPException(503, "No secret is set: RECSYS_REVIEW__WEBHOOK_SECRET.")
-    delivery = delivery_of(Headers(headers), body, secret=secret, now=time.time())
+    delivery = delivery_of(Headers(headers), body, secret=secret.get_secret_value(), now=time.time())
     if delivery is None:
         # One answer for all that is wrong: a forger learns nothing from it.
         raise HTTPException(401, "Not a delivery of MLflow's, or not a recent one.")

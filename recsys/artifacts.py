@@ -18,17 +18,25 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 from urllib.parse import unquote, urlparse
 
 from filelock import FileLock, Timeout
 
-from recsys.errors import AlteredError, NotFoundError
+from recsys.errors import AlteredError, NotFoundError, SettingsError
+from recsys.settings import Settings
 
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
 LOG = logging.getLogger(__name__)
 DONE = "_done.json"
 DRAFT = ".draft-"
+_MADE_FROM_SHOP = ("snapshot", "features", "candidates", "ranking_set", "rankers", "evaluation")
+_MADE_FOR_PUBLISHING = ("champions", "models", "state", "lists")
+URIS = frozenset((*_MADE_FROM_SHOP, *_MADE_FOR_PUBLISHING))
+"""Parameters of stages that hold URIs of artifacts."""
 _HASHES: dict[tuple[int, ...], str] = {}  # by what changes with every write to a file, but not with its name
 
 
@@ -68,6 +76,52 @@ def local_path(uri: str) -> Path:
     if parsed.scheme not in ("file", "") or not path.exists():
         raise NotFoundError(f"The artifact {uri} is not there; rerun the stage that makes it.")
     return path
+
+
+def within_home(
+    stage: Callable[Concatenate[Settings, Given], Result],
+) -> Callable[Concatenate[Settings, Given], Result]:
+    """Let a stage refuse URIs that point outside of ``RECSYS_HOME``: they came through a run's parameters or XCom.
+
+    Links and ``..`` are followed first. What is looked at are the parameters named in ``URIS``, and what is in them.
+
+    Raises:
+        SettingsError: naming the parameter and the URI; the stage has not begun then.
+    """
+
+    @wraps(stage)
+    def confined(settings: Settings, /, *args: Given.args, **given: Given.kwargs) -> Result:
+        root = settings.resolved_home
+        for name in given.keys() & URIS:
+            for uri in _uris_in(given[name]):
+                _require_below(root, name, uri)
+        return stage(settings, *args, **given)
+
+    return confined
+
+
+def _uris_in(value: object) -> Iterator[str]:
+    """Give the texts of a parameter that can be a path; names and versions have no slash."""
+    if isinstance(value, str):
+        if "/" in value or value in ("", ".", ".."):
+            yield value
+    elif isinstance(value, Mapping):
+        for one in value.values():
+            yield from _uris_in(one)
+    elif isinstance(value, list | tuple):
+        for one in value:
+            yield from _uris_in(one)
+
+
+def _require_below(root: Path, name: str, uri: str) -> None:
+    parsed = urlparse(uri)
+    path = Path(unquote(parsed.path if parsed.scheme == "file" else uri))
+    is_ours = parsed.scheme in ("file", "") and not parsed.netloc and path.is_absolute() and "\0" not in str(path)
+    if not is_ours or not path.resolve().is_relative_to(root):
+        raise SettingsError(
+            f"{name} is {uri[:200]!r}, which is no artifact below {root}: stages read what stages made there, and "
+            "nothing else. Pass on what the stage before gave, or set RECSYS_HOME to where it was made."
+        )
 
 
 def replace_json(path: Path, document: Mapping[str, Any]) -> Path:

@@ -13,11 +13,16 @@ if TYPE_CHECKING:
 
 
 @app.command()
-def up() -> None:
+def up(
+    host: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Listen there instead; refused without log-ins.")
+    ] = None,
+) -> None:
     """Start Airflow and MLflow on this machine.
 
     Waits until both are healthy, and stays until Ctrl-C. They listen on 127.0.0.1 only;
-    RECSYS_AIRFLOW_PORT and RECSYS_MLFLOW_PORT say where.
+    RECSYS_AIRFLOW_PORT and RECSYS_MLFLOW_PORT say where. Another address (--host, RECSYS_HOST) is
+    taken only where MLflow's log-in is set up: docs/security.md.
 
     \b
     Examples:
@@ -25,7 +30,8 @@ def up() -> None:
     """
     from recsys.stack.up import run_up
 
-    run_up(read_settings(), make_console())
+    settings = read_settings()
+    run_up(settings if host is None else settings.model_copy(update={"host": host}), make_console())
 
 
 @app.command()

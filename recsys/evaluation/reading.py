@@ -83,7 +83,7 @@ def read_holdout(settings: Settings, snapshot: Snapshot, cut: datetime, features
             [settings.evaluation.smallest_slice],
         ).fetchall()
         names = connection.execute("select user_id from users order by user_idx").fetchnumpy()["user_id"]
-    catalogue = np.load(features / "eligible.npy")
+    catalogue = np.load(features / "eligible.npy", allow_pickle=False)
     new_days = float(settings.ranker.horizon_days)
     shape = (snapshot.user_count, int(tastes["department_no"].max(initial=-1)) + 1)
     return HoldOut(

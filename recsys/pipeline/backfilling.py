@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from recsys import columns as c
 from recsys import ledger, publication, registry
-from recsys.artifacts import Artifact, ArtifactStore, fingerprint, local_path
+from recsys.artifacts import Artifact, ArtifactStore, fingerprint, local_path, within_home
 from recsys.cuts import cut_name
 from recsys.moments import parse_moment
 from recsys.pipeline.bundling import lay_out_bundle
@@ -56,6 +56,7 @@ def find_past_champions(settings: Settings, *, as_of: str, placements: list[str]
     }
 
 
+@within_home
 def fetch_past_models(
     settings: Settings, *, snapshot: str, champions: Mapping[str, Mapping[str, str] | None]
 ) -> Result:
@@ -83,6 +84,7 @@ def fetch_past_models(
     return {"models": {placement: models[placement] for placement in champions}}
 
 
+@within_home
 def fit_past_models(settings: Settings, *, snapshot: str, models: Mapping[str, Mapping[str, Any]]) -> Result:
     """Fit the models of a day to its snapshot, and plan the shards; as :func:`recsys.pipeline.fit_state` does.
 
@@ -97,6 +99,7 @@ def fit_past_models(settings: Settings, *, snapshot: str, models: Mapping[str, M
     return fit_models(settings, Snapshot.open(snapshot), chosen)
 
 
+@within_home
 def archive_lists(
     settings: Settings,
     *,

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from recsys import columns as c
 from recsys import ledger, publication, registry
-from recsys.artifacts import open_artifact
+from recsys.artifacts import open_artifact, within_home
 from recsys.evaluation.evidence import evidence
 from recsys.evaluation.gate import AUTO, PASSED, judge
 from recsys.evaluation.plots import plot_bytes
@@ -28,6 +28,7 @@ Result = dict[str, Any]
 GATE = "gate"
 
 
+@within_home
 def register_models(settings: Settings, *, snapshot: str, rankers: str, evaluation: str, run_name: str) -> Result:
     """Log the training as one MLflow run and register the release of every placement."""
     source = Snapshot.open(snapshot)
@@ -82,6 +83,7 @@ def _record(
     )
 
 
+@within_home
 def apply_gate(settings: Settings, *, evaluation: str, versions: list[dict[str, Any]]) -> Result:
     """Judge every version, and write the verdict to its page in MLflow and to its sheet."""
     found = _read_evaluation(evaluation)

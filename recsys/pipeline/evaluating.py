@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from recsys.artifacts import ArtifactStore, facts_of, fingerprint, open_artifact
+from recsys.artifacts import ArtifactStore, facts_of, fingerprint, open_artifact, within_home
 from recsys.assets import code_hash
 from recsys.cuts import CutPlan, cut_name
 from recsys.evaluation.card import model_card
@@ -32,6 +32,7 @@ CARD = "model_card_"  # with the placement's name
 FEATURES = "features.md"
 
 
+@within_home
 def evaluate_models(
     settings: Settings,
     *,

@@ -9,7 +9,7 @@ from typing import Any
 
 from recsys import columns as c
 from recsys import ledger, publication, registry, scoring
-from recsys.artifacts import ArtifactStore, fingerprint, local_path, open_artifact
+from recsys.artifacts import ArtifactStore, fingerprint, local_path, open_artifact, within_home
 from recsys.evaluation import published
 from recsys.pipeline.training import take_snapshot
 from recsys.ranking import Ranker
@@ -25,6 +25,7 @@ Result = dict[str, Any]
 PLAN = "plan.json"
 
 
+@within_home
 def fit_state(settings: Settings, *, snapshot: str, placements: list[str]) -> Result:
     """Fit the champions' recipes to a snapshot, and plan the shards. A placement without one is left out."""
     source = Snapshot.open(snapshot)
@@ -82,6 +83,7 @@ def fit_models(settings: Settings, source: Snapshot, models: Mapping[str, Model]
     }
 
 
+@within_home
 def score_shard(settings: Settings, *, state: str, bucket_from: int, bucket_to: int) -> Result:
     """Score the customers of one range of buckets for every placement of a plan."""
     plan = _Plan.read(state)
@@ -96,6 +98,7 @@ def score_shard(settings: Settings, *, state: str, bucket_from: int, bucket_to: 
     return {"lists": made.uri, "rows": sum(made.facts.values()), "reused": made.reused}
 
 
+@within_home
 def publish_lists(
     settings: Settings, *, state: str, lists: list[str], placement: str, run_id: str, now: datetime
 ) -> Result:

@@ -10,7 +10,7 @@ import duckdb
 import numpy as np
 
 from recsys import snapshot as snapshots
-from recsys.artifacts import ArtifactStore, facts_of, fingerprint, open_artifact
+from recsys.artifacts import ArtifactStore, facts_of, fingerprint, open_artifact, within_home
 from recsys.assets import code_hash
 from recsys.candidates import make_generator
 from recsys.candidates.base import propose_each, write_proposals
@@ -51,6 +51,7 @@ def cuts_of(settings: Settings, snapshot: Snapshot) -> CutPlan:
     return plan_cuts(settings, snapshot.as_of, snapshot.first_event)
 
 
+@within_home
 def build_features(settings: Settings, *, snapshot: str) -> Result:
     """Compute features, and what was bought afterwards, at every cut of a training."""
     source = Snapshot.open(snapshot)
@@ -87,6 +88,7 @@ def _at_cut(
         yield connection, read_history(connection, settings, cut, source.user_count, needs=needs)
 
 
+@within_home
 def generate_candidates(settings: Settings, *, snapshot: str, generator: str, only_holdout: bool = False) -> Result:
     """Let one generator propose products to the ranking set's customers at every cut of a training.
 
@@ -116,6 +118,7 @@ def generate_candidates(settings: Settings, *, snapshot: str, generator: str, on
     return {"candidates": made.uri, "generator": generator, "reused": made.reused}
 
 
+@within_home
 def build_ranking_set(
     settings: Settings,
     *,
@@ -204,6 +207,7 @@ def _write_rows(
     return rows
 
 
+@within_home
 def train_rankers(settings: Settings, *, ranking_set: str) -> Result:
     """Train the evaluation twin and the release of every placement in the ranking set.
 

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from recsys import columns as c
 from recsys import publication, registry
+from recsys.artifacts import within_home
 from recsys.errors import ConflictError, RegistryError, SettingsError
 from recsys.evaluation.arms import measure_arms
 from recsys.evaluation.gate import PASSED
@@ -22,6 +23,7 @@ Move = Literal["widen", "promote", "withdraw"]
 ID_PART = "canary"
 
 
+@within_home
 def fit_version(settings: Settings, *, snapshot: str, model: str, version: str, override: bool = False) -> Result:
     """Fit one version's recipe to a snapshot, and plan the shards; as :func:`recsys.pipeline.fit_state` does.
 
@@ -52,6 +54,7 @@ def fit_version(settings: Settings, *, snapshot: str, model: str, version: str, 
     return fit_versions(settings, Snapshot.open(snapshot), {found.placement: chosen})
 
 
+@within_home
 def fit_canaries(settings: Settings, *, snapshot: str, placements: list[str]) -> Result:
     """Fit the recipes of the canaries that run, and plan the shards; a placement without one is left out."""
     for placement in placements:
@@ -63,6 +66,7 @@ def fit_canaries(settings: Settings, *, snapshot: str, placements: list[str]) ->
     return fit_versions(settings, Snapshot.open(snapshot), versions)
 
 
+@within_home
 def start_canary(
     settings: Settings,
     *,
@@ -86,6 +90,7 @@ def start_canary(
     return _told(begun)
 
 
+@within_home
 def refresh_canary(
     settings: Settings, *, state: str, lists: list[str], placement: str, run_id: str, now: datetime
 ) -> Result:
@@ -217,6 +222,7 @@ def refresh_canaries(
     return _renewed(stage, snapshot, placements, run_id, lambda: now)
 
 
+@within_home
 def renew_canaries(
     settings: Settings, *, snapshot: str, placements: list[str], run_id: str, clock: Callable[[], datetime]
 ) -> list[Result]:

@@ -48,11 +48,18 @@ def check_plain(bundle: Path) -> None:
     if not files:
         raise RegistryError(f"The bundle {bundle} is missing or empty; rerun the training that makes it.")
     for path in files:
-        if path.suffix in PICKLED:
+        if path.suffix.lower() in PICKLED or _is_pickle(path):
             raise RegistryError(
                 f"The bundle holds {path.name}: models are code and plain files (text, JSON, NPZ, Parquet), "
                 "since loading a pickle runs whatever is in it. Write it in one of those formats."
             )
+
+
+def _is_pickle(path: Path) -> bool:
+    """Tell whether a file begins as pickles of protocol 2 and later do; no plain file begins so."""
+    with path.open("rb") as file:
+        head = file.read(2)
+    return len(head) == 2 and head[0] == 0x80 and 2 <= head[1] <= 5
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from recsys.errors import NotFoundError, RegistryError
+from recsys.redaction import redact, redact_text
 from recsys.settings import Settings
 
 PROXIED = "mlflow-artifacts"
@@ -38,15 +39,6 @@ DEFAULTS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
     "GIT_PYTHON_REFRESH": "quiet",
 }
-
-
-def redact(uri: str) -> str:
-    """Return a URI without user name, password and query, for logs, parameters and messages."""
-    scheme, separator, rest = uri.partition("://")
-    if not separator:
-        return uri
-    authority, slash, path = rest.partition("?")[0].partition("#")[0].partition("/")
-    return f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}"
 
 
 def pages_address(settings: Settings) -> str:
@@ -212,5 +204,5 @@ def _advice(uri: str) -> str:
 
 def _first_line(uri: str, error: BaseException) -> str:
     """Return the first line of a message, without a password that stands in the URI."""
-    lines = str(error).strip().replace(uri.rstrip("/"), redact(uri).rstrip("/")).splitlines()
+    lines = redact_text(str(error).strip().replace(uri.rstrip("/"), redact(uri).rstrip("/"))).splitlines()
     return (lines or [type(error).__name__])[0][:300].rstrip(".")

@@ -6,7 +6,7 @@ from typing import Any
 
 from recsys.artifacts import fingerprint
 from recsys.evaluation.roles import HEADLINE, K
-from recsys.registry.connection import redact
+from recsys.redaction import redact
 from recsys.settings import Settings
 
 # They say where and how fast a run works and what is watched, not what it learns: the same model comes out whatever
@@ -19,6 +19,7 @@ OF_THE_MACHINE = frozenset(
         "threads",
         "memory_limit_gb",
         "shards",
+        "host",
         "airflow_port",
         "mlflow_port",
         "review",

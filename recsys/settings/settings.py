@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -19,6 +19,7 @@ from pydantic_settings import (
 
 from recsys.columns import PURCHASE
 from recsys.errors import SettingsError
+from recsys.redaction import is_secret_name, redact_text, secrets_in
 from recsys.settings.candidates import CandidateSettings, Generator, Generators
 from recsys.settings.contracts import ContractSettings
 from recsys.settings.monitoring import MonitoringSettings, RetrainingSettings
@@ -172,8 +173,8 @@ class ReviewSettings(Section):
     deadline_hours: float = Field(
         72.0, gt=0, le=24 * 60, description="hours in which Airflow waits for an answer; then the version is rejected"
     )
-    webhook_secret: str | None = Field(
-        None, min_length=16, repr=False, description="what MLflow signs its webhook with; without it none is taken"
+    webhook_secret: SecretStr | None = Field(
+        None, min_length=16, description="what MLflow signs its webhook with; without it none is taken"
     )
     mlflow_pages: str | None = Field(
         None,
@@ -238,16 +239,21 @@ class Settings(BaseSettings):
         toml_file="recsys.toml",
         extra="forbid",
         frozen=True,
+        # A value that can't be used may be a password; what may be shown of it, load_settings shows.
+        hide_input_in_errors=True,
     )
 
     home: Path = Field(Path(".recsys"), description="where everything of a run lives")
-    warehouse_url: str | None = Field(None, description="SQLAlchemy URL; a DuckDB file under home if absent")
+    warehouse_url: str | None = Field(
+        None, repr=False, description="SQLAlchemy URL; a DuckDB file under home if absent"
+    )
     namespace: Name = Field("recsys", description="prefix of the names of models, DAGs and pools")
     threads: int = Field(0, ge=0, description="threads a stage uses; 0: all cores of the machine")
     memory_limit_gb: float = Field(3.0, gt=0, description="what DuckDB may hold in memory, in GiB")
     seed: int = 20171205
     shards: int = Field(2, ge=1, le=256, description="user shards that are scored one by one")
-    tracking_uri: str | None = Field(None, description="MLflow server; a SQLite file under home if absent")
+    tracking_uri: str | None = Field(None, repr=False, description="MLflow server; a SQLite file under home if absent")
+    host: str = Field("127.0.0.1", description="address at which the local Airflow and MLflow listen")
     airflow_port: int = Field(8080, ge=1, le=65535)
     mlflow_port: int = Field(5000, ge=1, le=65535)
     max_future_hours: float = Field(
@@ -322,6 +328,13 @@ class Settings(BaseSettings):
         return self.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or fallback
 
     @property
+    def secrets(self) -> list[str]:
+        """Return what must not be seen in any log: passwords in addresses, and the webhook's secret."""
+        webhook = self.review.webhook_secret
+        named = [] if webhook is None else [webhook.get_secret_value()]
+        return [*secrets_in(self.database_url), *secrets_in(self.mlflow_uri), *named]
+
+    @property
     def thread_count(self) -> int:
         """Threads a stage may use, at least one."""
         return self.threads or os.cpu_count() or 1
@@ -355,7 +368,14 @@ def load_settings(**overrides: object) -> Settings:
     try:
         return Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
-        lines = [f"  {'.'.join(map(str, e['loc']))} = {e.get('input')!r}: {e['msg']}" for e in error.errors()]
+        lines = [f"  {'.'.join(map(str, e['loc']))} = {_shown(e)}: {e['msg']}" for e in error.errors()]
         raise SettingsError(
             "Settings can't be used (RECSYS_* variables or recsys.toml):\n" + "\n".join(lines)
         ) from error
+
+
+def _shown(fault: Mapping[str, Any]) -> str:
+    """Return the value that can't be used, as far as it may be seen."""
+    if any(is_secret_name(str(part)) for part in fault["loc"]):
+        return "***"
+    return redact_text(repr(fault.get("input")))

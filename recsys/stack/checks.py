@@ -3,7 +3,7 @@
 import ipaddress
 import shutil
 import socket
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 import psutil
@@ -12,6 +12,51 @@ from recsys.errors import StackError
 
 HOST = "127.0.0.1"
 DISK_NEEDED_GIB = 1.0
+MLFLOW_LOGIN = (
+    "MLFLOW_AUTH_CONFIG_PATH",
+    "MLFLOW_FLASK_SERVER_SECRET_KEY",
+    "MLFLOW_TRACKING_USERNAME",
+    "MLFLOW_TRACKING_PASSWORD",
+)
+"""What MLflow's log-in is told by: the users' database, the key of its forms, and as whom the platform itself comes."""
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether an address is reached from this machine alone.
+
+    Raises:
+        StackError: if it is no address.
+    """
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError as error:
+        raise StackError(
+            f"{host!r} is no address to listen at; use one of this machine's, such as {HOST}, or 0.0.0.0 for all."
+        ) from error
+
+
+def is_everywhere(host: str) -> bool:
+    """Tell whether an address stands for all addresses of this machine."""
+    return host in (str(ipaddress.IPv4Address(0)), str(ipaddress.IPv6Address(0)))
+
+
+def check_address(host: str, environment: Mapping[str, str]) -> None:
+    """Refuse to listen where other machines reach it unless both servers ask who somebody is.
+
+    Airflow always does. MLflow does with its basic-auth application, which needs all of ``MLFLOW_LOGIN``.
+
+    Raises:
+        StackError: naming what is missing.
+    """
+    missing = [name for name in MLFLOW_LOGIN if not environment.get(name)]
+    if not is_loopback(host) and missing:
+        raise StackError(
+            f"Nothing was started: at {host} other machines would reach MLflow, which asks nobody for a log-in. Set "
+            f"{', '.join(missing)} (docs/security.md says how), or leave out --host and RECSYS_HOST to serve "
+            f"{HOST} only."
+        )
 
 
 def check_disk(folder: Path, needed_gib: float = DISK_NEEDED_GIB) -> None:
@@ -66,11 +111,15 @@ def _name(pid: int) -> str:
         return "ended meanwhile"
 
 
-def check_loopback(pids: Iterable[int]) -> None:
+def check_loopback(pids: Iterable[int], *, served: Collection[int] = ()) -> None:
     """Check that none of the processes listens on an address that other machines reach.
 
     Airflow's parts open log servers on all addresses unless told not to; this guards against a
     version that opens another one.
+
+    Args:
+        pids: the processes.
+        served: ports that may be reached, since a log-in stands before them.
 
     Raises:
         StackError: naming the address, the port and the process.
@@ -84,7 +133,7 @@ def check_loopback(pids: Iterable[int]) -> None:
             if connection.status != psutil.CONN_LISTEN or not connection.laddr:
                 continue
             address, port = connection.laddr[0], connection.laddr[1]
-            if not ipaddress.ip_address(address).is_loopback:
+            if port not in served and not is_loopback(address):
                 raise StackError(
                     f"Process {pid} ({_name(pid)}) listens on {address}:{port}, which other machines can "
                     f"reach; the local stack serves {HOST} only and was not kept running."

@@ -6,12 +6,15 @@ import site
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Final
 
 import recsys
 from recsys.assets import assets_root
 from recsys.settings import Settings
-from recsys.stack.checks import HOST
+from recsys.stack.checks import HOST, is_everywhere
 from recsys.stack.keys import USER, Keys
+
+_NOT_TOLD: Final[Any] = {"home": True, "tracking_uri": True, "review": {"webhook_secret"}}
 
 
 @dataclass(frozen=True)
@@ -25,10 +28,12 @@ class Layout:
     @classmethod
     def of(cls, settings: Settings) -> "Layout":
         """Return the layout for some settings."""
+        # Who listens at all addresses is found at this machine's own.
+        near = HOST if is_everywhere(settings.host) else settings.host
         return cls(
             home=settings.resolved_home,
-            airflow_url=f"http://{HOST}:{settings.airflow_port}",
-            mlflow_url=f"http://{HOST}:{settings.mlflow_port}",
+            airflow_url=f"http://{near}:{settings.airflow_port}",
+            mlflow_url=f"http://{near}:{settings.mlflow_port}",
         )
 
     @property
@@ -79,10 +84,16 @@ def stack_environment(settings: Settings, layout: Layout, keys: Keys) -> dict[st
         # Threads that wait for each other sleep instead of spinning: the servers need the cores, too.
         "OMP_WAIT_POLICY": "PASSIVE",
         **settings_environment(settings, layout),
-        "RECSYS_REVIEW__WEBHOOK_SECRET": settings.review.webhook_secret or keys.webhook_secret,
+        "RECSYS_REVIEW__WEBHOOK_SECRET": webhook_secret(settings, keys),
         **_airflow_environment(settings, layout, keys),
         **server_environment(keys),
     }
+
+
+def webhook_secret(settings: Settings, keys: Keys) -> str:
+    """Return what MLflow signs with: the setting's, else the kept one."""
+    chosen = settings.review.webhook_secret
+    return keys.webhook_secret if chosen is None else chosen.get_secret_value()
 
 
 def _import_path(inherited: str | None) -> list[str]:
@@ -95,7 +106,7 @@ def _import_path(inherited: str | None) -> list[str]:
 
 def settings_environment(settings: Settings, layout: Layout) -> dict[str, str]:
     """Return the platform's settings as variables: a task must compute with what the caller was told."""
-    told = settings.model_dump(mode="json", exclude_unset=True, exclude={"home", "tracking_uri"})
+    told = settings.model_dump(mode="json", exclude_unset=True, exclude=_NOT_TOLD)
     written = {
         f"RECSYS_{name.upper()}": value if isinstance(value, str) else json.dumps(value)
         for name, value in told.items()
@@ -140,7 +151,7 @@ def _airflow_environment(settings: Settings, layout: Layout, keys: Keys) -> dict
         },
         "database": {"sql_alchemy_conn": f"sqlite:///{layout.airflow / 'airflow.db'}"},
         "api": {
-            "host": HOST,
+            "host": settings.host,
             "port": settings.airflow_port,
             "base_url": layout.airflow_url,
             "workers": 1,

@@ -1,5 +1,6 @@
 """Starts, watches and ends Airflow and MLflow on this machine."""
 
+import os
 import subprocess
 import sys
 import time
@@ -16,7 +17,7 @@ from rich.console import Console
 from recsys.errors import SettingsError, StackError
 from recsys.settings import Settings
 from recsys.stack.airflow_api import AirflowApi
-from recsys.stack.checks import HOST, check_disk, check_loopback, check_port
+from recsys.stack.checks import check_address, check_disk, check_loopback, check_port, is_loopback
 from recsys.stack.environment import Layout, stack_environment
 from recsys.stack.faults import part_ended
 from recsys.stack.keys import USER, load_keys, write_private
@@ -93,6 +94,7 @@ class Stack:
         """
         if self._parts or self.attached:
             return
+        check_address(self.settings.host, os.environ)
         self._claim = StackClaim(self.layout.stack)
         if not self._claim.take():
             self._attach(self._claim)
@@ -179,7 +181,8 @@ class Stack:
                 listens where other machines can reach it.
         """
         self._wait(lambda: not self._unhealthy(), "Starting Airflow and MLflow", timeout, self._awaited)
-        check_loopback(session_members(process.pid for process in self._parts.values()))
+        served = () if is_loopback(self.settings.host) else (self.settings.airflow_port, self.settings.mlflow_port)
+        check_loopback(session_members(process.pid for process in self._parts.values()), served=served)
 
     def _awaited(self) -> str:
         return f"waiting for {', '.join(self._unhealthy())}"
@@ -269,11 +272,13 @@ _AIRFLOW_PARTS: Final = (
 
 def _mlflow_part(settings: Settings, layout: Layout) -> Part:
     options = {
-        "--host": HOST,
+        "--host": settings.host,
         "--port": str(settings.mlflow_port),
         "--workers": "1",
         "--backend-store-uri": f"sqlite:///{layout.mlflow / 'mlflow.db'}",
         "--artifacts-destination": (layout.mlflow / "artifacts").as_uri(),
     }
+    if not is_loopback(settings.host):
+        options["--app-name"] = "basic-auth"
     arguments = [word for pair in options.items() for word in pair]
     return Part("mlflow", ("mlflow", "server", *arguments, "--serve-artifacts"))

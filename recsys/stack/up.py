@@ -8,6 +8,8 @@ from rich.panel import Panel
 
 from recsys.errors import RegistryError, StackError
 from recsys.settings import Settings
+from recsys.stack.checks import is_loopback
+from recsys.stack.environment import webhook_secret
 from recsys.stack.keys import USER, load_keys
 from recsys.stack.stack import Stack
 
@@ -59,7 +61,7 @@ def _listen_to_mlflow(stack: Stack) -> None:
         registry.ensure_webhook(
             settings,
             url=f"{stack.layout.airflow_url}{WEBHOOK}",
-            secret=settings.review.webhook_secret or load_keys(stack.layout.stack).webhook_secret,
+            secret=webhook_secret(settings, load_keys(stack.layout.stack)),
         )
     except RegistryError as error:
         stack.console.print(f"MLflow can't tell Airflow of decisions at once, only every ten minutes: {error}")
@@ -82,11 +84,13 @@ def _wait_for_dag(stack: Stack, dag_id: str) -> None:
 
 def addresses(stack: Stack) -> Panel:
     """Return what a person needs to open both UIs."""
+    is_here = is_loopback(stack.settings.host)
+    login = "(no log-in)" if is_here else "(MLflow's own log-in)"
     return Panel(
         f"Airflow  {stack.layout.airflow_url}   log-in [bold]{USER}[/] / [bold]{stack.password}[/]\n"
-        f"MLflow   {stack.layout.mlflow_url}   (no log-in)\n"
+        f"MLflow   {stack.layout.mlflow_url}   {login}\n"
         f"Files    {stack.layout.home}",
-        title="The platform is up, on this machine only",
+        title="The platform is up, on this machine only" if is_here else f"The platform is up at {stack.settings.host}",
         expand=False,
     )
 

@@ -9,6 +9,7 @@ from adbc_driver_manager import Error as AdbcError
 from sqlalchemy.exc import SQLAlchemyError
 
 from recsys.errors import WarehouseBusyError, WarehouseError
+from recsys.redaction import redact_text
 
 # What the engines say, in lower case, and what to tell a person instead. The first match counts.
 _HINTS: tuple[tuple[str, str], ...] = (
@@ -37,7 +38,7 @@ _DRIVER_ERRORS = (SQLAlchemyError, duckdb.Error, psycopg.Error, AdbcError)
 
 def explain(error: BaseException) -> str:
     """Return the engine's own words in one line, and what to do about it where that is known."""
-    said = str(getattr(error, "orig", None) or error).strip()
+    said = redact_text(str(getattr(error, "orig", None) or error).strip())
     first_line = " ".join(said.split())[:500]
     lowered = said.lower()
     hint = next((advice for words, advice in _HINTS if words in lowered), "")

@@ -11,6 +11,7 @@ from sqlalchemy.exc import ArgumentError
 
 from recsys.columns import PUBLISHED, SHOP
 from recsys.errors import SettingsError, WarehouseError
+from recsys.redaction import is_secret_name
 from recsys.settings import Settings
 from recsys.warehouse.faults import reported
 from recsys.warehouse.lock import hold_lock
@@ -59,12 +60,13 @@ def warehouse_url(settings: Settings) -> URL:
     allowed = "duckdb:////path/to/file.duckdb or postgresql://user:password@host:5432/database"
     try:
         url = make_url(settings.database_url)
-    except ArgumentError as error:
-        # The text may hold a password, so only what stands before the colon is repeated.
-        start = settings.database_url.partition(":")[0]
+    except (ArgumentError, ValueError):
+        # The text may hold a password, so only what stands before the colon is repeated, and not the cause either.
+        start = settings.database_url.partition(":")[0] if ":" in settings.database_url else ""
         raise SettingsError(
-            f"RECSYS_WAREHOUSE_URL ({start}:...) is not an SQLAlchemy URL. Set it like {allowed}."
-        ) from error
+            f"RECSYS_WAREHOUSE_URL ({start}:...) is not an SQLAlchemy URL. Set it like {allowed}; a password's "
+            "special characters are written as in any URL: %40 for @, %2F for /."
+        ) from None
     backend = url.get_backend_name()
     if backend not in _BACKENDS:
         raise SettingsError(f"RECSYS_WAREHOUSE_URL names the engine {backend!r}. Set it like {allowed}.")
@@ -110,7 +112,8 @@ def _postgres_engine(url: URL) -> Engine:
 
 
 def _opened(engine: Engine, dialect: str, url: URL) -> Iterator[Warehouse]:
-    name = url.render_as_string(hide_password=True)
+    hidden = {option: "***" for option in url.query if is_secret_name(option)}
+    name = url.update_query_dict(hidden).render_as_string(hide_password=True)
     try:
         with reported(f"The warehouse {name} can't be opened"):
             # One connection stays open throughout: a DuckDB file is closed and written out with the last one.
