@@ -5,11 +5,12 @@ INSTALLED := $(VENV)/installed
 ARGS ?=
 CUT ?= 2017-12-05
 INTERACTIONS ?=
+PROFILE ?= celery
 
 export VENV PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint bench soak lock clean system-packages
+.PHONY: help install run test lint bench soak lock clean stack-up stack-down system-packages
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -48,12 +49,22 @@ bench: $(INSTALLED)  ## measure the demo shop: every model at four cuts, then th
 soak: $(INSTALLED) system-packages  ## the tests that take long
 	$(BIN)/pytest -m soak $(ARGS)
 
+stack-up:  ## the stack of docker-compose.yml: writes missing secrets (.stack/), builds, starts; PROFILE=local needs no Redis
+	@bash .docker/prepare.sh $(PROFILE)
+	docker compose up --build --detach --wait
+
+stack-down:  ## stop that stack; its volumes stay
+	docker compose down
+
 lock: $(INSTALLED)  ## resolve requirements.lock anew; ARGS=--upgrade takes the newest versions
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-header --extra local --extra server --group dev pyproject.toml -o requirements.lock $(ARGS)
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-header --no-annotate --no-deps .ci/datasets.in -o .ci/datasets.lock $(ARGS)
-	@! grep -nE '://|^-' requirements.lock .ci/datasets.lock || { echo "a lock names a host or a path"; exit 1; }
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-header --no-annotate --extra server --constraint requirements.lock pyproject.toml .docker/build.in \
+		-o .docker/requirements.lock
+	@! grep -nE '://|^-' requirements.lock .ci/datasets.lock .docker/requirements.lock || { echo "a lock names a host or a path"; exit 1; }
 
 system-packages:
 	@bash .ci/system-packages.sh

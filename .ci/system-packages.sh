@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# What the tests need besides Python: a PostgreSQL server's programs, and a browser. Installed only if missing.
+# What the tests need besides Python: a PostgreSQL server's programs, Redis, and a browser. Installed only if missing.
 set -euo pipefail
 
 missing=()
 command -v initdb >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
+command -v redis-server >/dev/null || missing+=(redis-server)
 command -v chromium >/dev/null || command -v chromium-browser >/dev/null || missing+=(chromium)
 [ ${#missing[@]} -gt 0 ] || exit 0
 
