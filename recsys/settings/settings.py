@@ -181,6 +181,14 @@ class ReviewSettings(Section):
     )
 
 
+class AirflowSettings(Section):
+    """The shop's Airflow, as ``recsys doctor`` asks it; without it the one that ``recsys up`` runs is asked."""
+
+    url: str | None = Field(None, pattern=r"^https?://", description="where its API server answers")
+    user: str = Field("admin", description="who asks; reading pools, DAGs and import errors is enough")
+    password: str | None = Field(None, repr=False)
+
+
 class EvaluationSettings(Section):
     """How models are measured. The headline is NDCG@10."""
 
@@ -264,6 +272,7 @@ class Settings(BaseSettings):
     placements: dict[Name, PlacementSettings] = Field(default_factory=_default_placements)
     gate: GateSettings = GateSettings()
     review: ReviewSettings = ReviewSettings()
+    airflow: AirflowSettings = AirflowSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     publication: PublicationSettings = PublicationSettings()
     monitoring: MonitoringSettings = MonitoringSettings()
