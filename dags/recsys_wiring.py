@@ -205,7 +205,7 @@ def explained(mapped: Any) -> Any:
 @task(pool=POOL)
 def snapshot() -> dict[str, Any]:
     """Copy what was known before the chosen moment out of the warehouse, once."""
-    from recsys import pipeline
+    from recsys_stages import pipeline
 
     context = get_current_context()
     return pipeline.take_snapshot(task_settings(), as_of=as_of_of(context), now=clock_of(context))

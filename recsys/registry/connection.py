@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from recsys.addresses import redact
 from recsys.errors import NotFoundError, RegistryError
 from recsys.settings import Settings
 
@@ -38,21 +39,6 @@ DEFAULTS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
     "GIT_PYTHON_REFRESH": "quiet",
 }
-
-
-def redact(uri: str) -> str:
-    """Return a URI without user name, password and query, for logs, parameters and messages."""
-    scheme, separator, rest = uri.partition("://")
-    if not separator:
-        return uri
-    authority, slash, path = rest.partition("?")[0].partition("#")[0].partition("/")
-    return f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}"
-
-
-def pages_address(settings: Settings) -> str:
-    """Return where people open MLflow's pages, without a password or a slash at the end; empty without a server."""
-    address = redact(settings.review.mlflow_pages or settings.mlflow_uri).rstrip("/")
-    return address if address.startswith("http") else ""
 
 
 def local_artifact_root(tracking_uri: str) -> Path | None:

@@ -4,9 +4,9 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from recsys.addresses import redact
 from recsys.artifacts import fingerprint
 from recsys.evaluation.roles import HEADLINE, K
-from recsys.registry.connection import redact
 from recsys.settings import Settings
 
 # They say where and how fast a run works and what is watched, not what it learns: the same model comes out whatever
@@ -25,6 +25,8 @@ OF_THE_MACHINE = frozenset(
         "review",
         "monitoring",
         "retraining",
+        "logging",
+        "stage_python",
     }
 )
 MAX_VALUE = 6000

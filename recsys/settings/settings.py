@@ -20,6 +20,7 @@ from pydantic_settings import (
 from recsys.columns import PURCHASE
 from recsys.errors import SettingsError
 from recsys.settings.candidates import CandidateSettings, Generator, Generators
+from recsys.settings.logging import LoggingSettings
 from recsys.settings.monitoring import MonitoringSettings, RetrainingSettings
 from recsys.settings.section import Name, Section
 from recsys.settings.shaping import ShapingSettings
@@ -277,6 +278,10 @@ class Settings(BaseSettings):
     publication: PublicationSettings = PublicationSettings()
     monitoring: MonitoringSettings = MonitoringSettings()
     retraining: RetrainingSettings = RetrainingSettings()
+    logging: LoggingSettings = LoggingSettings()
+    stage_python: Path | None = Field(
+        None, description="the Python that Airflow's tasks run the stages with; Airflow's own if absent"
+    )
 
     @field_validator("home", mode="before")
     @classmethod
