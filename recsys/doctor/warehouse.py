@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from recsys import ledger, publication, registry
 from recsys.assets import read_sql
+from recsys.buckets import bucket_of
 from recsys.columns import PUBLISHED, SHOP
 from recsys.doctor.finding import NOTE, OK, WRONG, Finding, Ground, clock_finding
 from recsys.doctor.mlflow import is_missing
@@ -28,7 +29,7 @@ def check_warehouse(ground: Ground) -> list[Finding]:
     with open_warehouse(settings, purpose=PURPOSE, timeout=WAIT_SECONDS) as opened:
         reached = Finding("warehouse", OK, f"{opened.name} answers")
         if opened.dialect != POSTGRESQL:
-            return [reached, *_migrations(opened)]
+            return [reached, *_migrations(opened, settings.namespace)]
         [told] = opened.query(read_sql("doctor", "clock.sql"))
         findings = [reached, clock_finding("warehouse's clock", told["moment"], ground.clock())]
         lacking = _lacking(opened.query(read_sql("doctor", "rights.sql")))
@@ -38,7 +39,7 @@ def check_warehouse(ground: Ground) -> list[Finding]:
         return [
             *findings,
             Finding("rights", OK, f"{told['role_name']} reads shop, writes recsys"),
-            *_migrations(opened),
+            *_migrations(opened, settings.namespace),
         ]
 
 
@@ -49,13 +50,27 @@ def missing_file(settings: Settings) -> Path | None:
     return path if url.get_backend_name() == "duckdb" and not path.is_file() else None
 
 
-def _migrations(opened: Warehouse) -> list[Finding]:
+def _migrations(opened: Warehouse, namespace: str) -> list[Finding]:
     pending = pending_migrations(opened)
     if pending:
         return [Finding("migrations", WRONG, f"lacks {', '.join(pending)}", "Run: recsys migrate")]
     count = int(opened.query("select count(*) as events from shop.events")[0]["events"])
     loaded = Finding("shop", OK, f"{count:,} events") if count else Finding("shop", NOTE, "no events; recsys load NAME")
-    return [Finding("migrations", OK, "none is pending"), loaded]
+    return [Finding("migrations", OK, "none is pending"), loaded, *_namespace(opened, namespace)]
+
+
+def _namespace(opened: Warehouse, namespace: str) -> list[Finding]:
+    """Look whether customers were loaded under this namespace, which their buckets follow from."""
+    rows = opened.query(read_sql("doctor", "buckets.sql"))
+    strange = [row for row in rows if bucket_of(namespace, row["user_id"]) != row["bucket"]]
+    if not strange:
+        return []
+    advice = (
+        "A warehouse belongs to one namespace: set RECSYS_NAMESPACE to the one it was loaded under, or give this one a "
+        "database of its own (RECSYS_WAREHOUSE_URL)."
+    )
+    found = f"{len(strange)} of {len(rows)} customers looked at were loaded under another namespace than {namespace}"
+    return [Finding("namespace", WRONG, found, advice)]
 
 
 def _lacking(rights: list[dict[str, Any]]) -> list[tuple[str, str]]:

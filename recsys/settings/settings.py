@@ -25,6 +25,8 @@ from recsys.settings.monitoring import MonitoringSettings, RetrainingSettings
 from recsys.settings.section import Name, Section
 from recsys.settings.shaping import ShapingSettings
 
+CONFIG = "RECSYS_CONFIG"
+"""The variable that names the file of the settings, where it isn't ``recsys.toml`` in the working folder."""
 UNBOUNDED = 1e300  # both engines know it, unlike infinity
 Fusion = Literal["rrf", "scores", "rules", "union"]
 Objective = Literal["lambdarank", "rank_xendcg", "binary"]
@@ -243,7 +245,6 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix="RECSYS_",
         env_nested_delimiter="__",
-        toml_file="recsys.toml",
         extra="forbid",
         frozen=True,
     )
@@ -309,7 +310,8 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls))
+        file = Path(os.environ.get(CONFIG) or "recsys.toml")
+        return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls, file))
 
     @property
     def resolved_home(self) -> Path:

@@ -191,6 +191,13 @@ def test_a_ledger_that_differs_from_what_is_live(
     assert advice in found[subject].advice
 
 
+def test_a_warehouse_of_another_namespace(settings: Settings) -> None:
+    found = look(settings.model_copy(update={"namespace": "othershop"}))
+    assert wrong(found) == {"namespace"}
+    assert "20 of 20 customers" in found["namespace"].found
+    assert "RECSYS_NAMESPACE" in found["namespace"].advice
+
+
 def test_live_files_that_are_behind_the_pointer(settings: Settings) -> None:
     manifest = settings.resolved_home / "live" / "manifest.json"
     manifest.write_text(manifest.read_text().replace('"publication_id": "p1"', '"publication_id": "p0"'))
