@@ -29,7 +29,7 @@ YES, NO = "Approve", "Reject"
 @task(**FIRST)
 def evidence() -> dict[str, Any]:
     """Fetch what the reviewer is shown; there is no question where somebody has decided already."""
-    from recsys import pipeline
+    from recsys_stages import pipeline
 
     asked = get_current_context()["params"]
     result = pipeline.request_review(task_settings(), model=asked["model"], version=asked["version"])
@@ -41,7 +41,8 @@ def evidence() -> dict[str, Any]:
 @task(outlets=[CHAMPION], **FIRST)
 def decision(placement: str, answer: dict[str, Any]) -> dict[str, Any]:
     """Record the answer, or that there was none, and announce the champion if it is an approval."""
-    from recsys import pipeline
+    from recsys_stages import pipeline
+
     from recsys.moments import clock
 
     context = get_current_context()

@@ -39,7 +39,7 @@ from recsys_wiring import (
 @task(pool=POOL)
 def champions() -> dict[str, Any]:
     """Find out what served each placement on that day; a run that is no backfill ends here."""
-    from recsys import pipeline
+    from recsys_stages import pipeline
 
     context = get_current_context()
     if not is_backfill(context):
@@ -54,7 +54,7 @@ def champions() -> dict[str, Any]:
 @task(execution_timeout=timedelta(hours=2), max_active_tis_per_dag=1)
 def models(snapshot: str, champions: dict[str, Any]) -> dict[str, Any]:
     """Fetch the champions of that day; train as of then where there was none."""
-    from recsys import pipeline
+    from recsys_stages import pipeline
 
     return pipeline.fetch_past_models(task_settings(), snapshot=snapshot, champions=champions)
 
@@ -62,7 +62,7 @@ def models(snapshot: str, champions: dict[str, Any]) -> dict[str, Any]:
 @task(max_active_tis_per_dag=1)
 def recipes(snapshot: str, models: dict[str, Any]) -> list[dict[str, int]]:
     """Fit the models' recipes to that day's snapshot, and plan the shards."""
-    from recsys import pipeline
+    from recsys_stages import pipeline
 
     fitted = pipeline.fit_past_models(task_settings(), snapshot=snapshot, models=models)
     get_current_context()["ti"].xcom_push("state", fitted["state"])
@@ -72,7 +72,7 @@ def recipes(snapshot: str, models: dict[str, Any]) -> list[dict[str, int]]:
 @task(map_index_template="buckets from {{ task.op_kwargs['shard']['bucket_from'] }}", max_active_tis_per_dag=2)
 def scoring(state: str, shard: dict[str, int]) -> dict[str, Any]:
     """Score one range of customers for all placements."""
-    from recsys import pipeline
+    from recsys_stages import pipeline
 
     return pipeline.score_shard(task_settings(), state=state, **shard)
 
@@ -80,7 +80,8 @@ def scoring(state: str, shard: dict[str, int]) -> dict[str, Any]:
 @task(pool=POOL, map_index_template="{{ task.op_kwargs['placement'] }}")
 def archive(state: str, models: dict[str, Any], lists: list[dict[str, Any]], placement: str) -> dict[str, Any]:
     """Stage, audit and keep one placement's lists."""
-    from recsys import pipeline
+    from recsys_stages import pipeline
+
     from recsys.moments import clock
 
     if placement not in models:

@@ -27,7 +27,8 @@ SECTION = "What to decide"
 @task(outlets=[CHAMPION], **FIRST)
 def decision() -> dict[str, Any]:
     """Record the decision, and announce the champion if it is an approval."""
-    from recsys import pipeline
+    from recsys_stages import pipeline
+
     from recsys.moments import clock
 
     context = get_current_context()

@@ -12,6 +12,8 @@ from airflow.sdk import BaseOperatorLink
 from airflow.sdk.configuration import conf
 from recsys_wiring import task_settings
 
+from recsys.addresses import pages_address
+
 PAGES = "/recommendations/"
 
 
@@ -36,9 +38,7 @@ class RunLink(_Link):
 
     def address(self, returned: Mapping[str, Any]) -> str:
         """Return the address, empty if MLflow has no pages."""
-        from recsys import registry
-
-        base, first = registry.pages_address(task_settings()), _first(returned)
+        base, first = pages_address(task_settings()), _first(returned)
         # A report's address begins with that of its run.
         return f"{base}/{first['report'].partition('/artifacts/')[0]}" if base and first else ""
 
@@ -62,9 +62,7 @@ class ArtifactLink(_Link):
 
     def address(self, returned: Mapping[str, Any]) -> str:
         """Return the address, empty if MLflow has no pages."""
-        from recsys import registry
-
-        base, first = registry.pages_address(task_settings()), _first(returned)
+        base, first = pages_address(task_settings()), _first(returned)
         return f"{base}/{first['report']}" if base and first else ""
 
 

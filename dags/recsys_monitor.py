@@ -26,7 +26,7 @@ from recsys_wiring import DEFAULT_ARGS, MONITOR, POOL, at, clock_of, task_settin
 @task(pool=POOL)
 def measurements() -> dict[str, Any]:
     """Measure and record every figure."""
-    from recsys import pipeline
+    from recsys_stages import pipeline
 
     context = get_current_context()
     return pipeline.monitor(task_settings(), now=clock_of(context), run_id=context["run_id"])
@@ -35,7 +35,7 @@ def measurements() -> dict[str, Any]:
 @task
 def check(measured: dict[str, Any]) -> dict[str, Any]:
     """Fail if a figure is a breach, and say what to do."""
-    from recsys import pipeline
+    from recsys_stages import pipeline
 
     return pipeline.check_measured(task_settings(), measured=measured)
 

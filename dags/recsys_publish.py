@@ -37,7 +37,7 @@ from recsys_wiring import (
 @task(pool=POOL)
 def state(snapshot: str) -> list[dict[str, int]]:
     """Fit the champions' recipes to the snapshot; a placement without a champion is left out."""
-    from recsys import pipeline
+    from recsys_stages import pipeline
 
     context = get_current_context()
     placements = context["params"]["placements"]
@@ -56,7 +56,7 @@ def state(snapshot: str) -> list[dict[str, int]]:
 )
 def scoring(state: str, shard: dict[str, int]) -> dict[str, Any]:
     """Score one range of customers for all placements."""
-    from recsys import pipeline
+    from recsys_stages import pipeline
 
     return pipeline.score_shard(task_settings(), state=state, **shard)
 
@@ -64,7 +64,8 @@ def scoring(state: str, shard: dict[str, int]) -> dict[str, Any]:
 @task(pool=POOL, outlets=[LIVE_LISTS], map_index_template="{{ task.op_kwargs['placement'] }}")
 def publication(state: str, placements: list[str], lists: list[dict[str, Any]], placement: str) -> dict[str, Any]:
     """Stage, audit and put one placement's lists live."""
-    from recsys import pipeline
+    from recsys_stages import pipeline
+
     from recsys.moments import clock
 
     if placement not in placements:
@@ -87,7 +88,8 @@ def publication(state: str, placements: list[str], lists: list[dict[str, Any]], 
 @task(pool=POOL, trigger_rule="none_failed", execution_timeout=timedelta(hours=2))
 def canaries(snapshot: str) -> list[dict[str, Any]]:
     """Make newer lists of the versions on trial; skipped where there is none."""
-    from recsys import pipeline
+    from recsys_stages import pipeline
+
     from recsys.moments import clock
 
     context = get_current_context()

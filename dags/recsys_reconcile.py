@@ -25,7 +25,8 @@ from recsys_wiring import CHAMPION, DEFAULT_ARGS, FIRST, RECONCILE, at, clock_of
 @task(outlets=[CHAMPION], **FIRST)
 def aliases() -> dict[str, Any]:
     """Compare, write what MLflow missed, and let what a person moved go through the gate."""
-    from recsys import pipeline
+    from recsys_stages import pipeline
+
     from recsys.moments import clock
 
     context = get_current_context()

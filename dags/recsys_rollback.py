@@ -38,7 +38,8 @@ def rollback() -> dict[str, Any]:
     """Bring the publication before back, and say what is live now."""
     import logging
 
-    from recsys import pipeline
+    from recsys_stages import pipeline
+
     from recsys.moments import clock
 
     context = get_current_context()

@@ -46,7 +46,7 @@ PARAMS = {
 @task(pool=POOL, priority_weight=100)
 def withholding() -> dict[str, Any]:
     """Enter what the form says; the person who triggered the run is answerable for it."""
-    from recsys import pipeline
+    from recsys_stages import pipeline
 
     context = get_current_context()
     form, run = context["params"], context["dag_run"]

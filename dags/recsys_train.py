@@ -45,7 +45,7 @@ from recsys_wiring import (
 @task(pool=POOL)
 def needed() -> dict[str, Any]:
     """Ask whether a training is worth it; one that a person started is."""
-    from recsys import pipeline
+    from recsys_stages import pipeline
 
     context = get_current_context()
     if context["dag_run"].run_type != "scheduled":
@@ -60,7 +60,7 @@ def needed() -> dict[str, Any]:
 @task
 def features(snapshot: str) -> dict[str, Any]:
     """Describe customers, items and their pairs at each training cut."""
-    from recsys import pipeline
+    from recsys_stages import pipeline
 
     return pipeline.build_features(task_settings(), snapshot=snapshot)
 
@@ -68,7 +68,7 @@ def features(snapshot: str) -> dict[str, Any]:
 @task(map_index_template="{{ task.op_kwargs['generator'] }}", max_active_tis_per_dagrun=2)
 def candidates(snapshot: str, generator: str) -> dict[str, Any]:
     """Propose items to each customer by one generator."""
-    from recsys import pipeline
+    from recsys_stages import pipeline
 
     return pipeline.generate_candidates(task_settings(), snapshot=snapshot, generator=generator)
 
@@ -76,7 +76,7 @@ def candidates(snapshot: str, generator: str) -> dict[str, Any]:
 @task
 def ranking_set(snapshot: str, features: str, candidates: list[dict[str, Any]]) -> dict[str, Any]:
     """Fuse the candidates and join what the ranker learns from."""
-    from recsys import pipeline
+    from recsys_stages import pipeline
 
     return pipeline.build_ranking_set(
         task_settings(),
@@ -90,7 +90,7 @@ def ranking_set(snapshot: str, features: str, candidates: list[dict[str, Any]]) 
 @task(execution_timeout=timedelta(hours=2))
 def ranker(ranking_set: str) -> dict[str, Any]:
     """Train each placement's ranker: the evaluation twin and the release."""
-    from recsys import pipeline
+    from recsys_stages import pipeline
 
     return pipeline.train_rankers(task_settings(), ranking_set=ranking_set)
 
@@ -98,7 +98,7 @@ def ranker(ranking_set: str) -> dict[str, Any]:
 @task(pool=POOL)
 def champions() -> dict[str, Any]:
     """Fetch the models that serve now, to be compared with."""
-    from recsys import pipeline
+    from recsys_stages import pipeline
 
     return pipeline.find_champions(task_settings(), placements=get_current_context()["params"]["placements"])
 
@@ -106,7 +106,7 @@ def champions() -> dict[str, Any]:
 @task
 def evaluation(snapshot: str, ranking_set: str, rankers: str, champions: dict[str, Any]) -> dict[str, Any]:
     """Measure the twin beside the model that serves and every simpler one, on days that none of them has seen."""
-    from recsys import pipeline
+    from recsys_stages import pipeline
 
     return pipeline.evaluate_models(
         task_settings(), snapshot=snapshot, ranking_set=ranking_set, rankers=rankers, champions=champions
@@ -116,7 +116,7 @@ def evaluation(snapshot: str, ranking_set: str, rankers: str, champions: dict[st
 @task
 def registration(snapshot: str, rankers: str, evaluation: str) -> dict[str, Any]:
     """Log the run and register a model version a placement in MLflow, with the evidence."""
-    from recsys import pipeline
+    from recsys_stages import pipeline
 
     run_name = get_current_context()["run_id"]
     return pipeline.register_models(
@@ -127,7 +127,7 @@ def registration(snapshot: str, rankers: str, evaluation: str) -> dict[str, Any]
 @task(pool=POOL)
 def gate(evaluation: str, versions: list[dict[str, Any]]) -> dict[str, Any]:
     """Judge each version by the rules, and say whether a person has to decide."""
-    from recsys import pipeline
+    from recsys_stages import pipeline
 
     return pipeline.apply_gate(task_settings(), evaluation=evaluation, versions=versions)
 
@@ -135,7 +135,8 @@ def gate(evaluation: str, versions: list[dict[str, Any]]) -> dict[str, Any]:
 @task(pool=POOL, outlets=[CHAMPION])
 def promotion(verdicts: list[dict[str, Any]]) -> dict[str, Any]:
     """Make a version the champion where the gate allows it; else say who has to decide."""
-    from recsys import pipeline
+    from recsys_stages import pipeline
+
     from recsys.moments import clock
 
     context = get_current_context()

@@ -4,9 +4,11 @@ Everything of Airflow that differs between its versions stands here. Parsing a D
 module, so it must stay light: stages are imported inside the task that runs them.
 """
 
+import os
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from airflow.sdk import (
@@ -29,6 +31,12 @@ from recsys_notify import Notifier
 
 from recsys.settings import Settings, load_settings
 
+# A folder of DAGs may have settings of its own: so one Airflow runs several shops, each in a namespace. Airflow reads a
+# DAG file and runs a task in a process of its own, and so do stages in another environment, which inherit this.
+_OWN = Path(__file__).with_name("recsys.toml")
+if _OWN.is_file():
+    os.environ["RECSYS_CONFIG"] = str(_OWN)
+
 _SETTINGS = load_settings()
 
 NAMESPACE = _SETTINGS.namespace
@@ -46,7 +54,7 @@ SUPPRESS = f"{NAMESPACE}_suppress"
 MONITOR = f"{NAMESPACE}_monitor"
 BACKFILL = f"{NAMESPACE}_backfill"
 POOL = f"{NAMESPACE}_warehouse"  # one slot: an embedded warehouse has one writer
-CONNECTION = "recsys_warehouse"
+CONNECTION = f"{NAMESPACE}_warehouse"
 
 CHAMPION = Asset(
     name=f"{NAMESPACE}_champion",
@@ -163,7 +171,7 @@ def chain_params() -> dict[str, Param]:
 def task_settings() -> Settings:
     """Return the settings of the running task; the warehouse may be a connection of Airflow's.
 
-    ``RECSYS_WAREHOUSE_URL`` wins; then the connection ``recsys_warehouse``, whose URI goes to SQLAlchemy;
+    ``RECSYS_WAREHOUSE_URL`` wins; then the connection ``<namespace>_warehouse``, whose URI goes to SQLAlchemy;
     without either it is the embedded warehouse. The URL never passes through XCom.
 
     Raises:
@@ -232,7 +240,7 @@ def explained(mapped: Any) -> Any:
 @task(pool=POOL)
 def snapshot() -> dict[str, Any]:
     """Copy what was known before the chosen moment out of the warehouse, once."""
-    from recsys import pipeline
+    from recsys_stages import pipeline
 
     context = get_current_context()
     return pipeline.take_snapshot(task_settings(), as_of=as_of_of(context), now=clock_of(context))

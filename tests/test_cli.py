@@ -328,9 +328,15 @@ def test_doctor_finds_what_is_wrong(home: Path, tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv("RECSYS_TRACKING_URI", "http://127.0.0.1:9")
     result = run("doctor")
     assert result.exit_code == 1
-    assert "run recsys migrate" in result.output
+    assert "how to mend it" in result.output
+    assert "Run: recsys migrate" in result.output
     assert "WRONG" in result.output
     assert "http://127.0.0.1:9" in result.output
+    told = run("doctor", "--json")
+    assert told.exit_code == 1
+    findings = {one["subject"]: one for one in json.loads(told.stdout)}
+    assert {name for name, one in findings.items() if one["status"] == "wrong"} == {"migrations", "mlflow"}
+    assert findings["migrations"]["advice"] == "Run: recsys migrate"
 
 
 def test_version() -> None:

@@ -92,14 +92,17 @@ def _main(
 
 
 def read_settings() -> "Settings":
-    """Return the settings of this process.
+    """Return the settings of this process, and let its log lines be written as they say.
 
     Raises:
         SettingsError: naming each setting that can't be used.
     """
+    from recsys import logs
     from recsys.settings import load_settings
 
-    return load_settings()
+    settings = load_settings()
+    logs.set_up(settings)
+    return settings
 
 
 def make_console(*, err: bool = False) -> "Console":

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
+from recsys import logs
 from recsys.pipeline import comparing, deciding, evaluating, serving, training
 from recsys.settings import Settings
 
@@ -12,7 +13,13 @@ Progress = Callable[[str, Mapping[str, Any] | None], None]
 
 
 def evaluate_only(
-    settings: Settings, *, as_of: str, placements: list[str], now: datetime, progress: Progress
+    settings: Settings,
+    *,
+    as_of: str,
+    placements: list[str],
+    now: datetime,
+    progress: Progress,
+    run: str = "recsys evaluate",
 ) -> Result:
     """Train and measure every model; register and publish nothing.
 
@@ -22,11 +29,12 @@ def evaluate_only(
         placements: which.
         now: the clock, read by the caller.
         progress: called with a stage's name and None when it begins, and with its result when it ends.
+        run: what the log lines call this run, before the moment that it is as of.
 
     Returns:
         The results of the stages by name, and ``metrics`` by placement and model.
     """
-    stage = Stages(settings, progress)
+    stage = Stages(settings, progress, run)
     taken = stage("snapshot", training.take_snapshot, as_of=as_of, now=now)
     snapshot = taken["snapshot"]
     features = stage("features", training.build_features, snapshot=snapshot)
@@ -92,10 +100,11 @@ def run_chain(
         ``published`` (a row a placement), ``waiting`` (versions that need a person), ``moved_by_person``
         (aliases that somebody moved in MLflow) and ``metrics``.
     """
-    stage = Stages(settings, progress)
+    run = "recsys run"
     tell = clock or (lambda: now)
-    trained = evaluate_only(settings, as_of=as_of, placements=placements, now=now, progress=progress)
-    run_name = f"recsys run as of {trained['as_of']}"
+    trained = evaluate_only(settings, as_of=as_of, placements=placements, now=now, progress=progress, run=run)
+    run_name = f"{run} as of {trained['as_of']}"
+    stage = Stages(settings, progress, run, trained)
     versions = stage(
         "registration",
         deciding.register_models,
@@ -132,14 +141,27 @@ def run_chain(
 
 
 class Stages:
-    """Calls stages and tells the progress."""
+    """Calls stages and tells the progress; log lines carry what is known of the run by then."""
 
-    def __init__(self, settings: Settings, progress: Progress) -> None:
-        self._settings, self._progress = settings, progress
+    def __init__(self, settings: Settings, progress: Progress, run: str = "", known: Mapping[str, Any] = {}) -> None:
+        self._settings, self._progress, self._run = settings, progress, run
+        self._ids: dict[str, str | None] = {}
+        self._learn(known)
 
     def __call__(self, name: str, stage: Callable[..., Result], **arguments: Any) -> Result:
         """Call one stage, and return what it made."""
         self._progress(name, None)
-        result = stage(self._settings, **arguments)
+        with logs.bound(**self._ids), logs.logged_stage(name, arguments) as told:
+            result = stage(self._settings, **arguments)
+            self._learn(result)
+            told({**self._ids, **result})
         self._progress(name, result)
         return result
+
+    def _learn(self, result: Mapping[str, Any]) -> None:
+        """Keep the ids that hold from now on: those of the run and of its snapshot."""
+        found = logs.ids_of(result)
+        if logs.SNAPSHOT_ID in found:
+            self._ids[logs.SNAPSHOT_ID] = found[logs.SNAPSHOT_ID]
+        if self._run and isinstance(result.get("as_of"), str):
+            self._ids[logs.RUN_ID] = f"{self._run} as of {result['as_of']}"

@@ -1,6 +1,7 @@
 """The serving stages: the champions' recipes on a fresh snapshot, every customer's list, publication."""
 
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from recsys import columns as c
-from recsys import ledger, publication, registry, scoring
+from recsys import ledger, logs, publication, registry, scoring
 from recsys.artifacts import ArtifactStore, fingerprint, local_path, open_artifact, within_home
 from recsys.evaluation import published
 from recsys.pipeline.training import take_snapshot
@@ -23,6 +24,7 @@ from recsys.warehouse import migrate, open_warehouse
 
 Result = dict[str, Any]
 PLAN = "plan.json"
+LOG = logging.getLogger(__name__)
 
 
 @within_home
@@ -104,8 +106,10 @@ def publish_lists(
 ) -> Result:
     """Stage, audit and put one placement's lists live, and write the live files for readers outside."""
     new = new_publication(settings, state=state, lists=lists, placement=placement, run_id=run_id)
-    with open_warehouse(settings, purpose=f"publish {placement}") as warehouse:
+    ids = {logs.RUN_ID: run_id, logs.SNAPSHOT_ID: new.snapshot_id, logs.PUBLICATION_ID: new.publication_id}
+    with logs.bound(**ids), open_warehouse(settings, purpose=f"publish {placement}") as warehouse:
         record = publication.publish(warehouse, settings, new, now=now)
+        LOG.info("%s is %s on %s.", new.publication_id, "live already" if record.is_skipped else "live", placement)
     return {
         c.PUBLICATION_ID: record.publication_id,
         c.PLACEMENT: placement,

@@ -16,12 +16,15 @@ from recsys.publication.live_files import export_live
 from recsys.publication.live_lists import LivePublication, live_list, live_publications
 from recsys.publication.publishing import publish
 from recsys.publication.records import (
+    LIVE,
+    MAIN,
     WITHDRAWN,
     NewPublication,
     PublicationRecord,
     find_publication,
     list_publications,
     live_publication,
+    read_pointer,
 )
 from recsys.publication.returning import rollback
 from recsys.publication.suppressing import (
@@ -34,6 +37,8 @@ from recsys.publication.suppressing import (
 )
 
 __all__ = [
+    "LIVE",
+    "MAIN",
     "WITHDRAWN",
     "Canary",
     "ConsentChange",
@@ -60,6 +65,7 @@ __all__ = [
     "publish",
     "read_board",
     "read_hidden",
+    "read_pointer",
     "refresh_canary",
     "require_place",
     "require_running",

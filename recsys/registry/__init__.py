@@ -6,6 +6,7 @@ ledger (:func:`project_aliases`). A search of settings is a run with a child for
 (:func:`tuning_run`). What monitoring measured is a run of an experiment of its own (:func:`log_monitoring`).
 """
 
+from recsys.addresses import pages_address
 from recsys.redaction import redact
 from recsys.registry.aliases import (
     CHALLENGER,
@@ -19,7 +20,7 @@ from recsys.registry.aliases import (
     set_alias,
 )
 from recsys.registry.bundles import name_bundle, open_bundle
-from recsys.registry.connection import connected, pages_address
+from recsys.registry.connection import connected
 from recsys.registry.models import (
     DECISION,
     ModelVersion,

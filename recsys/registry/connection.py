@@ -41,12 +41,6 @@ DEFAULTS = {
 }
 
 
-def pages_address(settings: Settings) -> str:
-    """Return where people open MLflow's pages, without a password or a slash at the end; empty without a server."""
-    address = redact(settings.review.mlflow_pages or settings.mlflow_uri).rstrip("/")
-    return address if address.startswith("http") else ""
-
-
 def local_artifact_root(tracking_uri: str) -> Path | None:
     """Return the folder of the artifacts beside a SQLite tracking file; None for a server."""
     if not tracking_uri.startswith(SQLITE):

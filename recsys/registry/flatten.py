@@ -20,11 +20,14 @@ OF_THE_MACHINE = frozenset(
         "memory_limit_gb",
         "shards",
         "host",
+        "airflow",
         "airflow_port",
         "mlflow_port",
         "review",
         "monitoring",
         "retraining",
+        "logging",
+        "stage_python",
     }
 )
 MAX_VALUE = 6000
@@ -43,7 +46,7 @@ def recipe_hash(settings: Settings) -> str:
 
 def parameters(settings: Settings) -> dict[str, str]:
     """Return all settings with dotted names; URLs without user names, passwords and queries."""
-    named = settings.model_dump(mode="json", exclude={"review": {"webhook_secret"}})
+    named = settings.model_dump(mode="json", exclude={"review": {"webhook_secret"}, "airflow": True})
     named["warehouse_url"] = settings.database_url
     named["tracking_uri"] = settings.mlflow_uri
     return {name: _printable(value) for name, value in _flat("", named)}

@@ -22,10 +22,13 @@ from recsys.errors import SettingsError
 from recsys.redaction import is_secret_name, redact_text, secrets_in
 from recsys.settings.candidates import CandidateSettings, Generator, Generators
 from recsys.settings.contracts import ContractSettings
+from recsys.settings.logging import LoggingSettings
 from recsys.settings.monitoring import MonitoringSettings, RetrainingSettings
 from recsys.settings.section import Name, Section
 from recsys.settings.shaping import ShapingSettings
 
+CONFIG = "RECSYS_CONFIG"
+"""The variable that names the file of the settings, where it isn't ``recsys.toml`` in the working folder."""
 UNBOUNDED = 1e300  # both engines know it, unlike infinity
 Fusion = Literal["rrf", "scores", "rules", "union"]
 Objective = Literal["lambdarank", "rank_xendcg", "binary"]
@@ -183,6 +186,14 @@ class ReviewSettings(Section):
     )
 
 
+class AirflowSettings(Section):
+    """The shop's Airflow, as ``recsys doctor`` asks it; without it the one that ``recsys up`` runs is asked."""
+
+    url: str | None = Field(None, pattern=r"^https?://", description="where its API server answers")
+    user: str = Field("admin", description="who asks; reading pools, DAGs and import errors is enough")
+    password: str | None = Field(None, repr=False)
+
+
 class EvaluationSettings(Section):
     """How models are measured. The headline is NDCG@10."""
 
@@ -236,7 +247,6 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix="RECSYS_",
         env_nested_delimiter="__",
-        toml_file="recsys.toml",
         extra="forbid",
         frozen=True,
         # A value that can't be used may be a password; what may be shown of it, load_settings shows.
@@ -272,10 +282,15 @@ class Settings(BaseSettings):
     placements: dict[Name, PlacementSettings] = Field(default_factory=_default_placements)
     gate: GateSettings = GateSettings()
     review: ReviewSettings = ReviewSettings()
+    airflow: AirflowSettings = AirflowSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     publication: PublicationSettings = PublicationSettings()
     monitoring: MonitoringSettings = MonitoringSettings()
     retraining: RetrainingSettings = RetrainingSettings()
+    logging: LoggingSettings = LoggingSettings()
+    stage_python: Path | None = Field(
+        None, description="the Python that Airflow's tasks run the stages with; Airflow's own if absent"
+    )
 
     @field_validator("home", mode="before")
     @classmethod
@@ -303,7 +318,8 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls))
+        file = Path(os.environ.get(CONFIG) or "recsys.toml")
+        return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls, file))
 
     @property
     def resolved_home(self) -> Path:

@@ -83,6 +83,20 @@ class AirflowApi:
         if made.status_code == httpx.codes.CONFLICT:
             self._send("PATCH", f"/pools/{name}", json={"pool": name, **size})
 
+    def version(self) -> str:
+        """Return Airflow's version."""
+        return str(self._send("GET", "/version").json()["version"])
+
+    def pool_slots(self, name: str) -> int | None:
+        """Return the size of a pool, None if there is no such pool."""
+        answer = self._send("GET", f"/pools/{name}", allow=(404,))
+        return None if answer.status_code == httpx.codes.NOT_FOUND else int(answer.json()["slots"])
+
+    def is_paused(self, dag_id: str) -> bool | None:
+        """Say whether a DAG is paused, None if Airflow doesn't know it."""
+        answer = self._send("GET", f"/dags/{dag_id}", allow=(404,))
+        return None if answer.status_code == httpx.codes.NOT_FOUND else bool(answer.json()["is_paused"])
+
     def has_dag(self, dag_id: str) -> bool:
         """Say whether Airflow has read a DAG yet."""
         return self._send("GET", f"/dags/{dag_id}", allow=(404,)).status_code == httpx.codes.OK

@@ -9,6 +9,7 @@ import pytest
 
 import mlflow
 from recsys.errors import RegistryError
+from recsys.redaction import redact
 from recsys.registry import (
     Registration,
     TrainingRecord,
@@ -19,7 +20,6 @@ from recsys.registry import (
     set_alias,
 )
 from recsys.registry.bundles import tree_hash
-from recsys.registry.connection import redact
 from recsys.settings import Settings, load_settings
 from tests.support.mlflow_server import free_port
 

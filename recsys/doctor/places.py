@@ -1,0 +1,43 @@
+"""The home folder, its disk, and the threads that a stage uses."""
+
+import os
+import shutil
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Final
+
+from recsys.doctor.finding import NOTE, OK, WRONG, Finding, Ground
+
+NEEDED_GIB: Final = 2.0
+
+
+def check_places(ground: Ground) -> list[Finding]:
+    """Look whether home can be written and has room."""
+    home = ground.settings.resolved_home
+    place = existing(home)
+    threads = f"{ground.settings.thread_count} of {os.cpu_count()} cores, RECSYS_THREADS sets them"
+    return [_home(home, place), disk_finding(place, shutil.disk_usage(place).free), Finding("threads", NOTE, threads)]
+
+
+def _home(home: Path, place: Path) -> Finding:
+    try:
+        with TemporaryFile(dir=place):
+            pass
+    except OSError as error:
+        advice = f"Let this user write to {place} (chown, chmod), or set RECSYS_HOME to another folder."
+        return Finding("home", WRONG, f"{home} can't be written ({error.strerror})", advice)
+    return Finding("home", OK, str(home) + ("" if home.is_dir() else " (not made yet)"))
+
+
+def disk_finding(place: Path, free_bytes: int) -> Finding:
+    """Compare what is free on a folder's disk with what a run needs."""
+    free = free_bytes / 2**30
+    if free >= NEEDED_GIB:
+        return Finding("disk", OK, f"{free:.1f} GiB free")
+    advice = "Make room there, or set RECSYS_HOME to a folder on another disk."
+    return Finding("disk", WRONG, f"{free:.2f} GiB free for {place}; a run needs about {NEEDED_GIB:g} GiB", advice)
+
+
+def existing(path: Path) -> Path:
+    """Return the nearest folder above that exists: a look makes none."""
+    return next(place for place in (path, *path.parents) if place.is_dir())
