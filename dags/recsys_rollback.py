@@ -16,7 +16,17 @@ from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import Param, dag, get_current_context, task
-from recsys_wiring import DEFAULT_ARGS, FIRST, LIVE_LISTS, PLACEMENTS, ROLLBACK, clock_of, person_of, task_settings
+from recsys_wiring import (
+    DEFAULT_ARGS,
+    FIRST,
+    LIVE_LISTS,
+    PLACEMENTS,
+    ROLLBACK,
+    clock_of,
+    decision_params,
+    person_of,
+    task_settings,
+)
 
 SECTION = "What to return to"
 
@@ -67,9 +77,6 @@ def rollback() -> dict[str, Any]:
             description="The place in the shop to return.",
             section=SECTION,
         ),
-        "reason": Param(
-            type="string", minLength=1, title="Reason", description="For whoever reads the record.", section=SECTION
-        ),
         "publication": Param(
             "",
             type="string",
@@ -77,13 +84,7 @@ def rollback() -> dict[str, Any]:
             description="As recsys publications shows it; empty: the one that is live.",
             section=SECTION,
         ),
-        "decided_by": Param(
-            "",
-            type="string",
-            title="Decided by",
-            description="Only where it is somebody else than who triggers this.",
-            section=SECTION,
-        ),
+        **decision_params(SECTION),
     },
     tags=["recommendations", "decision"],
 )
