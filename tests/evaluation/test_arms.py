@@ -13,7 +13,7 @@ import pytest
 from recsys.errors import NotFoundError
 from recsys.evaluation import published
 from recsys.evaluation.arms import Period, measure_arms, periods_of
-from recsys.evaluation.significance import difference_of_means, paired_difference
+from recsys.evaluation.significance import difference_of_means
 from recsys.publication import (
     Canary,
     list_canaries,
@@ -27,6 +27,7 @@ from recsys.publication import (
 from recsys.settings import PublicationSettings, Settings
 from recsys.snapshot import Snapshot, take_snapshot
 from recsys.warehouse import open_warehouse
+from tests.evaluation.test_significance import paired_difference
 from tests.support.planted import Event, add_events
 from tests.support.publications import AS_OF, ITEMS, NOW, PLACEMENT, USERS, approve, list_of, write_publication
 from tests.support.warehouse import item_id, make_settings, user_id, write_small_shop
@@ -175,6 +176,16 @@ def test_what_is_not_kept_any_more_is_told_and_not_measured(settings: Settings) 
         publish(warehouse, settings, lists(settings, "p2", MAIN, "1", AS_OF + timedelta(days=40)), now=at(40))
     with pytest.raises(NotFoundError, match="lists of c1, shown while for_you-canary-0001 ran, are not kept any more"):
         measured(settings)
+
+
+@pytest.mark.parametrize(("day", "is_complete"), [(26.9, False), (27.1, True), (28.5, True)])
+def test_a_window_is_whole_when_purchases_of_its_last_day_are_known(
+    settings: Settings, day: float, is_complete: bool
+) -> None:
+    buy(settings, AS_OF + timedelta(days=day))
+    snapshot = Snapshot.open(take_snapshot(settings, as_of="latest", now=at(60)).uri)
+    with open_warehouse(settings, purpose="test") as warehouse:
+        assert published.measure(warehouse, settings, snapshot, PLACEMENT)["window_complete"] is is_complete
 
 
 def row(
