@@ -19,7 +19,7 @@ from typing import Any
 
 from airflow.sdk import Param, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
-from recsys_wiring import CHAMPION, DECIDE, DEFAULT_ARGS, FIRST, LINE, MODEL, REASON, VERSION, person_of, task_settings
+from recsys_wiring import CHAMPION, DECIDE, DEFAULT_ARGS, FIRST, MODEL, VERSION, decision_params, person_of, task_settings
 
 SECTION = "What to decide"
 
@@ -73,7 +73,6 @@ def decision() -> dict[str, Any]:
             description="An approved version is the champion at once and live with the next publication.",
             section=SECTION,
         ),
-        "reason": Param(**REASON, title="Reason", description="For whoever reads the record.", section=SECTION),
         "override": Param(
             False,
             type="boolean",
@@ -81,13 +80,7 @@ def decision() -> dict[str, Any]:
             description="Approve although the gate did not pass it; the record says so.",
             section=SECTION,
         ),
-        "decided_by": Param(
-            "",
-            **LINE,
-            title="Decided by",
-            description="Only where it is somebody else than who triggers this.",
-            section=SECTION,
-        ),
+        **decision_params(SECTION),
     },
     tags=["recommendations", "decision"],
 )

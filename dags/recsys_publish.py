@@ -99,6 +99,10 @@ def canaries(snapshot: str) -> list[dict[str, Any]]:
     )
     if not shown:
         raise AirflowSkipException(f"No canary runs on {', '.join(placements)}.")
+    if ended := [one for one in shown if one["status"] != "running"]:
+        told = ", ".join(f"{one['canary_id']} is {one['status']}" for one in ended)
+        context["ti"].xcom_push("return_value", shown)
+        raise AirflowSkipException(f"Ended while newer lists were made: {told}.")
     return shown
 
 

@@ -20,12 +20,11 @@ from recsys_wiring import (
     DEFAULT_ARGS,
     FIRST,
     GIVEN_ID,
-    LINE,
     LIVE_LISTS,
     PLACEMENTS,
-    REASON,
     ROLLBACK,
     clock_of,
+    decision_params,
     person_of,
     task_settings,
 )
@@ -80,7 +79,6 @@ def rollback() -> dict[str, Any]:
             description="The place in the shop to return.",
             section=SECTION,
         ),
-        "reason": Param(**REASON, title="Reason", description="For whoever reads the record.", section=SECTION),
         "publication": Param(
             "",
             **GIVEN_ID,
@@ -88,13 +86,7 @@ def rollback() -> dict[str, Any]:
             description="As recsys publications shows it; empty: the one that is live.",
             section=SECTION,
         ),
-        "decided_by": Param(
-            "",
-            **LINE,
-            title="Decided by",
-            description="Only where it is somebody else than who triggers this.",
-            section=SECTION,
-        ),
+        **decision_params(SECTION),
     },
     tags=["recommendations", "decision"],
 )

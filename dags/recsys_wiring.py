@@ -51,6 +51,7 @@ RECONCILE = f"{NAMESPACE}_reconcile"
 ROLLBACK = f"{NAMESPACE}_rollback"
 DEADLINE = timedelta(hours=_SETTINGS.review.deadline_hours)
 SUPPRESS = f"{NAMESPACE}_suppress"
+CANARY = f"{NAMESPACE}_canary"
 MONITOR = f"{NAMESPACE}_monitor"
 BACKFILL = f"{NAMESPACE}_backfill"
 POOL = f"{NAMESPACE}_warehouse"  # one slot: an embedded warehouse has one writer
@@ -164,6 +165,20 @@ def chain_params() -> dict[str, Param]:
             title="Placements",
             description="The places in the shop to do this for; each has its own rule and its own model.",
             section="What to compute",
+        ),
+    }
+
+
+def decision_params(section: str) -> dict[str, Param]:
+    """Return what every form of a decision asks: why, and for whom if it isn't for who triggers it."""
+    return {
+        "reason": Param(**REASON, title="Reason", description="For whoever reads the record.", section=section),
+        "decided_by": Param(
+            "",
+            **LINE,
+            title="Decided by",
+            description="Only where it is somebody else than who triggers this.",
+            section=section,
         ),
     }
 

@@ -295,11 +295,6 @@ def list_aliases(warehouse: Warehouse, model_name: str | None = None) -> list[Al
     return [Alias(**row) for row in rows]
 
 
-def wanted_aliases(warehouse: Warehouse, model_name: str | None = None) -> list[Alias]:
-    """Return the aliases whose last write was not the wanted one: what is to be written to MLflow."""
-    return [alias for alias in list_aliases(warehouse, model_name) if not alias.is_written]
-
-
 def mark_written(warehouse: Warehouse, *, model_name: str, alias: str, version: str | None, now: datetime) -> None:
     """Say what was written to MLflow as an alias (None: it was removed).
 
@@ -324,9 +319,7 @@ def _check(ruling: Ruling) -> None:
     if ruling.verdict not in VERDICTS:
         raise SettingsError(f"There is no verdict {ruling.verdict!r}; a decision is one of {', '.join(VERDICTS)}.")
     if ruling.channel not in CHANNELS:
-        raise SettingsError(
-            f"There is no channel {ruling.channel!r}; a decision comes by one of {', '.join(CHANNELS)}."
-        )
+        raise SettingsError(f"There is no channel {ruling.channel!r}; it is one of {', '.join(CHANNELS)}.")
     if not ruling.decided_by.strip():
         raise SettingsError("A decision needs the name of who decided; it is empty.")
 

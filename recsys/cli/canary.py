@@ -145,25 +145,27 @@ def refresh(placement: Placements = None, as_of: AsOf = "latest") -> None:
 
 @canary.command()
 def status(
+    canary: Annotated[str | None, typer.Argument(help="One canary's id, to measure it although it ended.")] = None,
     measure: Annotated[
         bool, typer.Option("--measure/--no-measure", help="What was bought since, in each arm; takes a snapshot.")
     ] = True,
 ) -> None:
-    """Show the canaries that run or ran, and how those that run do.
+    """Show the canaries that run or ran, and how those that run do; of one that is named how it did, also if it ended.
 
     \b
     Examples:
       recsys canary status
+      recsys canary status for_you-canary-0001
       recsys canary status --no-measure
     """
     from recsys.cli.tables import canary_table
     from recsys.moments import clock
-    from recsys.publication import list_canaries
+    from recsys.publication import find_canary, list_canaries
 
     now = clock()
     settings = read_settings()
     with open_ready(settings, "recsys canary status") as warehouse:
-        canaries = list_canaries(warehouse)
+        canaries = list_canaries(warehouse) if canary is None else [find_canary(warehouse, canary)]
     console = make_console()
     if not canaries:
         console.print("No canary ever ran. recsys canary start begins one.")
@@ -174,9 +176,9 @@ def status(
     from recsys import pipeline
 
     for one in canaries:
-        if one.status == "running":
+        if one.status == "running" or canary is not None:
             try:
-                lines = arm_lines(pipeline.measure_canary(settings, placement=one.placement, now=now))
+                lines = arm_lines(pipeline.measure_canary(settings, canary_id=one.canary_id, now=now))
             except NotFoundError as error:
                 lines = [str(error)]
             for line in lines:

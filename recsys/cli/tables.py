@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from recsys import columns as c
-from recsys.knowledge.files import LEFT, RIGHT
+from recsys.knowledge.contradictions import LEFT, RIGHT
 from recsys.knowledge.loading import holds
 from recsys.ledger import Champion, Decision
 from recsys.monitoring import RANKED

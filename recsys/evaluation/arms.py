@@ -8,7 +8,7 @@ Periods are laid in the time of the shop's data. Lists begin to count at their `
 later as it was entered after its lists, so a shop whose data lags behind the clock can be measured too.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import pairwise
 from typing import Any
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from recsys import columns as c
 from recsys.assets import read_sql
+from recsys.canaries import PROMOTED, ROLLED_BACK, WITHDRAWN
 from recsys.compute import engine, fetch_columns
 from recsys.cuts import lay_cut
 from recsys.errors import NotFoundError
@@ -35,6 +36,8 @@ from recsys.warehouse import Warehouse
 MAIN = "main"
 CANARY = "canary"
 ARMS = (MAIN, CANARY)
+ENDS = (PROMOTED, WITHDRAWN, ROLLED_BACK)
+PRUNED = ("archived", "failed")
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ class Period:
 
 
 def measure_arms(warehouse: Warehouse, settings: Settings, later: Snapshot, canary: Canary) -> dict[str, Any]:
-    """Measure a running canary and what the other customers see by what was bought since it began.
+    """Measure a canary and what the other customers saw by what was bought since it began, and up to its end.
 
     Lists count as they are stored: what was suppressed meanwhile is not taken out of them.
 
@@ -56,17 +59,18 @@ def measure_arms(warehouse: Warehouse, settings: Settings, later: Snapshot, cana
         warehouse: holds the lists.
         settings: give what counts as relevant, the confidence and the draws.
         later: a snapshot taken after the canary began.
-        canary: which runs.
+        canary: one that runs or ran.
 
     Returns:
         The window, whether everybody has both lists (``paired``), and NDCG@10 with the number of customers of each
         arm, with the difference (canary minus main) and its interval; None where there are too few customers.
 
     Raises:
-        NotFoundError: if nothing is known after it began.
+        NotFoundError: if nothing is known after it began, or lists that were shown then are not kept any more.
     """
     rows = warehouse.query(read_sql("publication", "canary_history.sql"), {"canary_id": canary.canary_id})
     periods = periods_of(rows, later.as_of)
+    _require_lists(canary, rows, periods)
     if not periods:
         raise NotFoundError(
             f"The warehouse knows nothing of after {canary.canary_id} began (its lists are as of {rows[-1]['as_of']}): "
@@ -92,7 +96,8 @@ def periods_of(rows: list[dict[str, Any]], end: datetime) -> list[Period]:
     """Return the periods of a canary's history, oldest first; those of no length are left out.
 
     Args:
-        rows: of ``canary_history.sql``: arm (0: main), publication_id, share, moved_at and as_of.
+        rows: of ``canary_history.sql``: arm (0: main), publication_id, share, move, moved_at and as_of. A move that
+            ends the canary ends its last period.
         end: up to when is known what was bought.
     """
     states: list[Period] = []
@@ -104,11 +109,25 @@ def periods_of(rows: list[dict[str, Any]], end: datetime) -> list[Period]:
         raised_at = before["raised_at"] if before is not None and is_same else row["moved_at"]
         shown[row["arm"]] = {**row, "raised_at": raised_at}
         start = max(start, row[c.AS_OF] + (row["moved_at"] - raised_at))
+        if row["move"] in ENDS:
+            end = min(end, start)
+            break
         if len(shown) == len(ARMS):
             ids = (shown[0][c.PUBLICATION_ID], shown[1][c.PUBLICATION_ID])
             states.append(Period(start, end, ids, shown[1]["share"]))
+    last = [replace(one, until=end) for one in states[-1:]]
     closed = [Period(one.since, min(after.since, end), one.publications, one.share) for one, after in pairwise(states)]
-    return [period for period in [*closed, *states[-1:]] if period.since < period.until]
+    return [period for period in [*closed, *last] if period.since < period.until]
+
+
+def _require_lists(canary: Canary, rows: list[dict[str, Any]], periods: list[Period]) -> None:
+    wanted = {name for period in periods for name in period.publications}
+    gone = sorted({row[c.PUBLICATION_ID] for row in rows if row[c.STATUS] in PRUNED} & wanted)
+    if gone:
+        raise NotFoundError(
+            f"The lists of {', '.join(gone)}, shown while {canary.canary_id} ran, are not kept any more, so its arms "
+            "can't be measured: they are kept for four weeks after the newest canary of a placement ended."
+        )
 
 
 def _truth(connection: duckdb.DuckDBPyConnection, settings: Settings, period: Period, *, repeats: bool) -> Truth:

@@ -1,8 +1,7 @@
-"""Plots of an evaluation as PNG files whose bytes depend on the figures alone."""
+"""Plots of an evaluation as PNG whose bytes depend on the figures alone."""
 
 from collections.abc import Callable, Iterator, Mapping
 from io import BytesIO
-from pathlib import Path
 from typing import Any, Final
 
 from recsys.evaluation import words
@@ -28,17 +27,6 @@ def plot_bytes(evaluation: Mapping[str, Any]) -> dict[str, bytes]:
         for placement, figures in evaluation["placements"].items()
         for kind, draw in _drawable(figures)
     }
-
-
-def write_plots(evaluation: Mapping[str, Any], folder: Path) -> tuple[Path, ...]:
-    """Write the plots as ``<placement>_<kind>.png`` and return their paths."""
-    folder.mkdir(parents=True, exist_ok=True)
-    written = []
-    for name, data in plot_bytes(evaluation).items():
-        path = folder / f"{name}.png"
-        path.write_bytes(data)
-        written.append(path)
-    return tuple(written)
 
 
 def _drawable(figures: Mapping[str, Any]) -> Iterator[tuple[str, Callable[[Mapping[str, Any]], bytes]]]:

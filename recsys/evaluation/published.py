@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Final
 
 import duckdb
 import numpy as np
@@ -28,6 +28,9 @@ from recsys.snapshot import Snapshot
 from recsys.warehouse import Warehouse
 
 PUBLISHED = "published"
+LAST_DAY: Final = timedelta(days=1)
+"""What may be missing at the end of a window: a snapshot of the latest ends just after the newest event, and nobody may
+have bought anything in the window's last hours."""
 
 
 def measure(warehouse: Warehouse, settings: Settings, later: Snapshot, placement: str) -> dict[str, Any]:
@@ -40,9 +43,9 @@ def measure(warehouse: Warehouse, settings: Settings, later: Snapshot, placement
         placement: whose lists.
 
     Returns:
-        The publication's id and ``as_of``, the window, whether the window has ended, the customers measured,
-        every metric's mean with its interval, and NDCG without the rule that a product was bought often enough
-        before; figures that are undefined, since nobody was measured, are absent or None.
+        The publication's id and ``as_of``, the window, whether purchases are known of up to its last day, the
+        customers measured, every metric's mean with its interval, and NDCG without the rule that a product was bought
+        often enough before; figures that are undefined, since nobody was measured, are absent or None.
 
     Raises:
         NotFoundError: if nothing is live, or nothing is known after it.
@@ -114,7 +117,7 @@ def measure_lists(
     return {
         c.AS_OF: as_of.isoformat(),
         "window_to": end.isoformat(),
-        "window_complete": later.as_of >= end,
+        "window_complete": later.as_of >= end - LAST_DAY,
         "customers": len(truth.users),
         "metrics": summary.models.get(PUBLISHED, {}),
         "intervals": summary.intervals.get(PUBLISHED, {}),

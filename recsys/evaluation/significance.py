@@ -52,21 +52,6 @@ class Estimates:
     high: Values
 
 
-def paired_difference(a: Values, b: Values, *, confidence: float, draws: int, seed: int) -> Difference:
-    """Return the mean paired difference with a bootstrap interval.
-
-    Args:
-        a: (n,) metric of the first model, a customer.
-        b: (n,) of the second, the same customers in the same order.
-        confidence: e.g. 0.95.
-        draws: bootstrap samples.
-        seed: of the draws.
-    """
-    sample = Sample(np.arange(len(a)), (a - b)[:, None])
-    found = estimate([sample], confidence=confidence, draws=draws, seed=seed)
-    return Difference(float(found.mean[0]), float(found.low[0]), float(found.high[0]), confidence)
-
-
 def difference_of_means(a: Values, b: Values, *, confidence: float, draws: int, seed: int) -> Difference:
     """Return the mean of a minus the mean of b, with a bootstrap interval.
 

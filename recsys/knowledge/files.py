@@ -14,12 +14,10 @@ from typing import Any, Final
 
 from recsys import columns as c
 from recsys.errors import SourceError
+from recsys.knowledge.contradictions import LEFT, RIGHT, Row, contradictions
 from recsys.knowledge.rules import BOOST, KINDS
 
-Row = dict[str, Any]
 Problem = tuple[str, str]  # the column, and what is wrong with it
-LEFT: Final = (c.ITEM_ID, c.BRAND, c.CATEGORY)
-RIGHT: Final = (c.OTHER_ITEM_ID, c.OTHER_BRAND, c.OTHER_CATEGORY)
 COLUMNS: Final = (
     c.RULE_ID,
     c.KIND,
@@ -48,14 +46,14 @@ class Known:
         brands: of products.
         categories: paths of products, and all above them.
         placements: of the settings.
-        rule_ids: rules that stay beside those of the file.
+        rules: those that stay beside the file's.
     """
 
     items: frozenset[str]
     brands: frozenset[str]
     categories: frozenset[str]
     placements: tuple[str, ...]
-    rule_ids: frozenset[str]
+    rules: tuple[Row, ...]
 
     def allowed(self, column: str) -> frozenset[str]:
         """Return the values that a column of a side may have."""
@@ -77,6 +75,7 @@ def read_rows(path: Path, known: Known, defaults: Mapping[str, Any]) -> list[Row
     rows: list[Row] = []
     problems: list[str] = []
     seen: dict[str, int] = {}
+    there = {rule[c.RULE_ID] for rule in known.rules}
     header, lines = _lines(path)
     for line, cells in lines:
         if len(cells) != len(header):
@@ -88,7 +87,7 @@ def read_rows(path: Path, known: Known, defaults: Mapping[str, Any]) -> list[Row
         if row[c.PLACEMENT] not in (None, *known.placements):
             found.append((c.PLACEMENT, f"there is no {row[c.PLACEMENT]!r}; there are {', '.join(known.placements)}"))
         name = row[c.RULE_ID]
-        if name in known.rule_ids:
+        if name in there:
             found.append((c.RULE_ID, f"{name!r} is in the warehouse already: choose another, or load without --append"))
         elif name in seen:
             found.append((c.RULE_ID, f"{name!r} stands in line {seen[name]} already"))
@@ -96,9 +95,22 @@ def read_rows(path: Path, known: Known, defaults: Mapping[str, Any]) -> list[Row
             seen.setdefault(name, line)
         problems += [f"  line {line}, {column}: {what}." for column, what in found]
         rows.append({column: defaults.get(column) if value is None else value for column, value in row.items()})
+    problems += () if problems else _contradicting(rows, known)
     if problems:
         raise SourceError("\n".join([f"{path} can't be loaded, and nothing was changed:", *problems]))
     return rows
+
+
+def _contradicting(rows: list[Row], known: Known) -> Iterator[str]:
+    """Yield which rules would hide each other's products."""
+    together = [*known.rules, *rows]
+    for place, other in contradictions(together):
+        names = [together[one][c.RULE_ID] for one in (other, place)]
+        where = " of the warehouse" if other < len(known.rules) else ""
+        yield (
+            f"  rule {names[1]!r} and rule {names[0]!r}{where} replace each other's products at the same time, which "
+            "would hide both: keep one of them, or give them periods or placements of their own."
+        )
 
 
 def _lines(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:

@@ -11,7 +11,8 @@ import pyarrow as pa
 from sqlalchemy import Connection
 
 from recsys import columns as c
-from recsys.knowledge.files import COLUMNS, Known, Row, read_rows
+from recsys.knowledge.contradictions import Row
+from recsys.knowledge.files import COLUMNS, Known, read_rows
 from recsys.knowledge.rules import Period
 from recsys.knowledge.sides import STEP
 from recsys.moments import LATEST
@@ -85,9 +86,9 @@ def load_rules(
     return Loaded(len(rows), removed)
 
 
-def written_rules(warehouse: Warehouse) -> list[Row]:
+def written_rules(warehouse: Warehouse, *, connection: Connection | None = None) -> list[Row]:
     """Return the rules as they stand in the warehouse, by their names."""
-    return warehouse.query(f"select {', '.join(COLUMNS)} from {TABLE} order by rule_id")
+    return warehouse.query(f"select {', '.join(COLUMNS)} from {TABLE} order by rule_id", connection=connection)
 
 
 def _known(warehouse: Warehouse, settings: Settings, connection: Connection, append: bool) -> Known:
@@ -100,7 +101,7 @@ def _known(warehouse: Warehouse, settings: Settings, connection: Connection, app
         brands=values("select distinct brand from shop.items where brand is not null"),
         categories=frozenset(step for path in paths for step in _steps(path)),
         placements=tuple(sorted(settings.placements)),
-        rule_ids=values(f"select rule_id from {TABLE}") if append else frozenset(),
+        rules=tuple(written_rules(warehouse, connection=connection)) if append else (),
     )
 
 

@@ -26,6 +26,7 @@ from recsys.pipeline.training import (
 from recsys.pipeline.trying import (
     fit_canaries,
     fit_version,
+    make_canary_lists,
     measure_canary,
     move_canary,
     refresh_canaries,
@@ -58,6 +59,7 @@ __all__ = [
     "fit_state",
     "fit_version",
     "generate_candidates",
+    "make_canary_lists",
     "measure_canary",
     "measure_published",
     "monitor",

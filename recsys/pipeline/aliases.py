@@ -92,16 +92,18 @@ def project_reviews(
     """Write who decided about a version, and why, to its page in MLflow, where that is not there yet.
 
     It looks at the versions that aliases name, at the last one that was decided about on each placement, and at
-    ``also``; what MLflow doesn't have any more is left out. Returns the versions that were written.
+    ``also``; what MLflow doesn't have any more is left out, and canaries don't count: they leave a version waiting for
+    a decision. Returns the versions that were written.
 
     Raises:
         RegistryError: if MLflow can't be reached.
     """
     named = [(one.model_name, one.wanted_version) for one in aliases if one.wanted_version is not None]
-    last = {one.placement: (one.model_name, one.model_version) for one in history}
+    settled = [one for one in history if one.verdict != ledger.CANARY]
+    last = {one.placement: (one.model_name, one.model_version) for one in settled}
     written = []
     for version in dict.fromkeys([*named, *last.values(), *also]):
-        about = ledger.decisions_about(history, version)
+        about = ledger.decisions_about(settled, version)
         if about and _write_review(settings, about[-1]):
             written.append(version)
     return written

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Literal
 
+from recsys import canaries, publication, registry
 from recsys import columns as c
-from recsys import publication, registry
 from recsys.artifacts import within_home
-from recsys.errors import ConflictError, RegistryError, SettingsError
+from recsys.errors import ConflictError, NotFoundError, RefusedError, RegistryError, SettingsError
 from recsys.evaluation.arms import measure_arms
 from recsys.evaluation.gate import PASSED
 from recsys.pipeline.aliases import follow_later
@@ -16,10 +16,11 @@ from recsys.pipeline.serving import fit_versions, new_publication, score_shard
 from recsys.pipeline.training import take_snapshot
 from recsys.settings import Settings
 from recsys.snapshot import Snapshot
-from recsys.warehouse import migrate, open_warehouse
+from recsys.warehouse import Warehouse, migrate, open_warehouse
 
 Result = dict[str, Any]
 Move = Literal["widen", "promote", "withdraw"]
+ENDS = {"promote": canaries.PROMOTED, "withdraw": canaries.WITHDRAWN}
 ID_PART = "canary"
 
 
@@ -56,14 +57,18 @@ def fit_version(settings: Settings, *, snapshot: str, model: str, version: str, 
 
 @within_home
 def fit_canaries(settings: Settings, *, snapshot: str, placements: list[str]) -> Result:
-    """Fit the recipes of the canaries that run, and plan the shards; a placement without one is left out."""
+    """Fit the recipes of the canaries that run, and plan the shards; a placement without one is left out.
+
+    ``canaries`` of what it returns says which canary it is, by placement.
+    """
     for placement in placements:
         settings.placement(placement)
     with open_warehouse(settings, purpose="read the canaries") as warehouse:
         migrate(warehouse)
         running = {name: publication.running_canary(warehouse, name) for name in placements}
     versions = {name: (one.model_name, one.model_version) for name, one in running.items() if one is not None}
-    return fit_versions(settings, Snapshot.open(snapshot), versions)
+    ids = {name: one.canary_id for name, one in running.items() if one is not None}
+    return {**fit_versions(settings, Snapshot.open(snapshot), versions), "canaries": ids}
 
 
 @within_home
@@ -79,25 +84,56 @@ def start_canary(
     reason: str,
     run_id: str,
     now: datetime,
+    override: bool = False,
+    since: datetime | None = None,
 ) -> Result:
-    """Stage, audit and show a version's lists to a share of the customers, 0 to 1."""
+    """Stage, audit and show a version's lists to a share of the customers, 0 to 1.
+
+    With ``override`` the ledger says that it was started although the gate did not pass it.
+
+    Raises:
+        RefusedError: besides what the publication refuses, if a canary of the version was ended after ``since``, naive
+            UTC: when whoever tries again had begun. What a person ended meanwhile is not begun anew.
+    """
     new = new_publication(settings, state=state, lists=lists, placement=placement, run_id=run_id, kind=ID_PART)
     with open_warehouse(settings, purpose=f"start a canary on {placement}") as warehouse:
         migrate(warehouse)
+        ended = _ended_since(warehouse, placement, since)
+        if ended is not None and (ended.model_name, ended.model_version) == (new.model_name, new.model_version):
+            raise RefusedError(
+                f"{ended.canary_id} of the same version was started and is {ended.status} since this began, so it is "
+                "not begun anew. Ask again if that is what you want."
+            )
         begun = publication.start_canary(
-            warehouse, settings, new, share=share, decided_by=decided_by, channel=channel, reason=reason, now=now
+            warehouse,
+            settings,
+            new,
+            share=share,
+            decided_by=decided_by,
+            channel=channel,
+            reason=f"override: {reason}" if override else reason,
+            now=now,
         )
     return _told(begun)
 
 
 @within_home
 def refresh_canary(
-    settings: Settings, *, state: str, lists: list[str], placement: str, run_id: str, now: datetime
+    settings: Settings, *, state: str, lists: list[str], placement: str, run_id: str, now: datetime, canary_id: str
 ) -> Result:
-    """Show newer lists of the version on trial to the same customers."""
+    """Show newer lists of the version on trial to the same customers.
+
+    A canary that was ended while the lists were made is told as it ended: that is no failure.
+    """
     new = new_publication(settings, state=state, lists=lists, placement=placement, run_id=run_id, kind=ID_PART)
     with open_warehouse(settings, purpose=f"refresh the canary on {placement}") as warehouse:
-        return _told(publication.refresh_canary(warehouse, settings, new, now=now))
+        try:
+            return _told(publication.refresh_canary(warehouse, settings, new, now=now, canary_id=canary_id))
+        except (ConflictError, NotFoundError):
+            canary = publication.find_canary(warehouse, canary_id)
+            if canary.ended_at is None:
+                raise
+            return _told(canary)
 
 
 def move_canary(
@@ -111,6 +147,7 @@ def move_canary(
     now: datetime,
     share: float | None = None,
     canary_id: str | None = None,
+    since: datetime | None = None,
 ) -> Result:
     """Widen, promote or withdraw the canary that runs on a placement, and let MLflow follow.
 
@@ -124,6 +161,8 @@ def move_canary(
         now: naive UTC.
         share: of all customers, 0 to 1, to widen to.
         canary_id: which canary is meant; whichever runs if None.
+        since: when the caller began, naive UTC, who may have been killed and tries again: what is asked for is done
+            where a canary ended that way since then.
 
     Returns:
         The canary, ``moved_by_person`` (see :func:`recsys.pipeline.aliases.reconcile_aliases`) and ``mlflow_later``:
@@ -137,7 +176,11 @@ def move_canary(
     """
     named: dict[str, Any] = {"decided_by": decided_by, "channel": channel, "reason": reason, "canary_id": canary_id}
     with open_warehouse(settings, purpose=f"{move} the canary on {placement}") as warehouse:
-        if move == "widen":
+        before = _ended_since(warehouse, placement, since)
+        if before is not None and before.status == ENDS.get(move) and canary_id in (None, before.canary_id):
+            publication.export_live(warehouse, settings)
+            done = before
+        elif move == "widen":
             if share is None:
                 raise SettingsError("To widen a canary, say to which share of the customers.")
             done = publication.widen_canary(warehouse, settings, placement, share=share, now=now, **named)
@@ -152,11 +195,14 @@ def move_canary(
     return {**_told(done), **follow_later(settings, now, version=(done.model_name, done.model_version))}
 
 
-def measure_canary(settings: Settings, *, placement: str, now: datetime) -> Result:
-    """Measure the canary that runs on a placement by what was bought since; see :func:`measure_arms`."""
-    settings.placement(placement)
+def measure_canary(settings: Settings, *, canary_id: str, now: datetime) -> Result:
+    """Measure a canary that runs or ran by what was bought meanwhile; see :func:`measure_arms`.
+
+    Raises:
+        NotFoundError: if there is no such canary, or nothing to measure it by.
+    """
     with open_warehouse(settings, purpose="read the canary") as warehouse:
-        canary = publication.require_running(warehouse, placement)
+        canary = publication.find_canary(warehouse, canary_id)
     taken = take_snapshot(settings, as_of="latest", now=now)
     with open_warehouse(settings, purpose="measure the canary") as warehouse:
         return measure_arms(warehouse, settings, Snapshot.open(taken["snapshot"]), canary)
@@ -191,22 +237,38 @@ def try_version(
     """
     stage = Stages(settings, progress)
     snapshot = stage("snapshot", take_snapshot, as_of=as_of, now=now)["snapshot"]
-    chosen = {"model": model, "version": version, "override": override}
-    fitted = stage("state", fit_version, snapshot=snapshot, **chosen)
-    [placement] = fitted["placements"]
+    made = _made(stage, snapshot, model=model, version=version, override=override)
     return stage(
-        f"canary {placement}",
+        f"canary {made[c.PLACEMENT]}",
         start_canary,
-        state=fitted["state"],
-        lists=_scored(stage, fitted),
-        placement=placement,
+        **made,
         share=share,
         decided_by=decided_by,
         channel="cli",
-        reason=f"override: {reason}" if override else reason,
+        reason=reason,
+        override=override,
         run_id=f"recsys canary start as of {as_of}",
         now=now,
     )
+
+
+def make_canary_lists(
+    settings: Settings, *, snapshot: str, placement: str, version: str, override: bool = False
+) -> Result:
+    """Make a version's lists from a snapshot, for :func:`start_canary`, which takes what this returns.
+
+    Raises:
+        SettingsError: if there is no such placement.
+        ConflictError: and others, as :func:`fit_version`.
+    """
+    stage = Stages(settings, lambda *_: None)
+    return _made(stage, snapshot, model=settings.model_name(placement), version=version, override=override)
+
+
+def _made(stage: Stages, snapshot: str, **chosen: Any) -> Result:
+    fitted = stage("state", fit_version, snapshot=snapshot, **chosen)
+    [placement] = fitted["placements"]
+    return {"state": fitted["state"], "lists": _scored(stage, fitted), c.PLACEMENT: placement}
 
 
 def refresh_canaries(
@@ -228,6 +290,8 @@ def renew_canaries(
 ) -> list[Result]:
     """Make lists of the versions on trial from a snapshot and show them; nothing where no canary runs.
 
+    One that was ended while its lists were made is told with the status it ended with.
+
     Args:
         settings: in force.
         snapshot: URI of the snapshot.
@@ -244,8 +308,8 @@ def _renewed(
     fitted = stage("state", fit_canaries, snapshot=snapshot, placements=placements)
     made = {"state": fitted["state"], "lists": _scored(stage, fitted), "run_id": run_id}
     return [
-        stage(f"canary {placement}", refresh_canary, placement=placement, now=clock(), **made)
-        for placement in fitted["placements"]
+        stage(f"canary {placement}", refresh_canary, placement=placement, now=clock(), canary_id=canary_id, **made)
+        for placement, canary_id in fitted["canaries"].items()
     ]
 
 
@@ -254,6 +318,13 @@ def _scored(stage: Stages, fitted: Result) -> list[str]:
         stage(f"scoring {shard['bucket_from']}", score_shard, state=fitted["state"], **shard)["lists"]
         for shard in fitted["shards"]
     ]
+
+
+def _ended_since(warehouse: Warehouse, placement: str, since: datetime | None) -> publication.Canary | None:
+    """Return the newest canary of a placement if it ended after a moment, else None."""
+    newest = next(iter(publication.list_canaries(warehouse, placement)), None)
+    is_ended = newest is not None and newest.ended_at is not None and since is not None and newest.ended_at > since
+    return newest if is_ended else None
 
 
 def _told(canary: publication.Canary) -> Result:

@@ -9,7 +9,7 @@ from recsys.publication.archiving import archive
 from recsys.publication.board import read_board, read_hidden, write_board
 from recsys.publication.canary import refresh_canary, require_place, start_canary
 from recsys.publication.canary_moves import promote_canary, widen_canary, withdraw_canary
-from recsys.publication.canary_records import Canary, list_canaries, require_running, running_canary
+from recsys.publication.canary_records import Canary, find_canary, list_canaries, require_running, running_canary
 from recsys.publication.consent import ConsentChange, list_consent_changes, set_consent
 from recsys.publication.customer import CustomerList, ListRow, customer_list
 from recsys.publication.live_files import export_live
@@ -52,6 +52,7 @@ __all__ = [
     "archive",
     "customer_list",
     "export_live",
+    "find_canary",
     "find_publication",
     "find_suppression",
     "list_canaries",

@@ -90,7 +90,14 @@ def start_canary(
     return require_running(warehouse, publication.placement)
 
 
-def refresh_canary(warehouse: Warehouse, settings: Settings, publication: NewPublication, *, now: datetime) -> Canary:
+def refresh_canary(
+    warehouse: Warehouse,
+    settings: Settings,
+    publication: NewPublication,
+    *,
+    now: datetime,
+    canary_id: str | None = None,
+) -> Canary:
     """Show newer lists of the version that is on trial, to the same customers.
 
     Args:
@@ -98,15 +105,16 @@ def refresh_canary(warehouse: Warehouse, settings: Settings, publication: NewPub
         settings: as for :func:`recsys.publication.publish`.
         publication: the lists; a skip if they are shown already.
         now: naive UTC.
+        canary_id: which canary is meant; whichever runs if None.
 
     Raises:
-        NotFoundError: if no canary runs.
+        NotFoundError: if no canary runs, or another one.
         ContractError: if a file lacks columns or holds values of the wrong kind.
         AuditError: if it is of another version, or the audit failed.
         ConflictError: if the canary was moved or ended meanwhile.
     """
     placement = publication.placement
-    before = require_running(warehouse, placement)
+    before = require_running(warehouse, placement, canary_id=canary_id)
     if (before.model_name, before.model_version) != (publication.model_name, publication.model_version):
         raise AuditError(
             f"Version {publication.model_version} of {publication.model_name} is not on trial on {placement}: the "

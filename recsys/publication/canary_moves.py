@@ -112,7 +112,7 @@ def withdraw_canary(
         # The rejection ends it.
         ledger.add_decision(warehouse, connection, ruling, now=now)
     export_live(warehouse, settings)
-    return find_canary(warehouse, before)
+    return find_canary(warehouse, before.canary_id)
 
 
 def promote_canary(
@@ -168,4 +168,4 @@ def promote_canary(
         require_one(ended, before)
     prune(warehouse, settings, placement, now=now)
     export_live(warehouse, settings)
-    return find_canary(warehouse, before)
+    return find_canary(warehouse, before.canary_id)

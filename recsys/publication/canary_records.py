@@ -78,10 +78,19 @@ def running_canary(warehouse: Warehouse, placement: str, *, connection: Connecti
     return next((canary for canary in canaries if canary.status == RUNNING), None)
 
 
-def find_canary(warehouse: Warehouse, before: Canary) -> Canary:
-    """Return a canary as it is now."""
-    canaries = list_canaries(warehouse, before.placement)
-    return next(canary for canary in canaries if canary.canary_id == before.canary_id)
+def find_canary(warehouse: Warehouse, canary_id: str) -> Canary:
+    """Return a canary that runs or ran, as it is now.
+
+    Raises:
+        NotFoundError: if there is none of this id.
+    """
+    canaries = {canary.canary_id: canary for canary in list_canaries(warehouse)}
+    if canary_id not in canaries:
+        raise NotFoundError(
+            f"There is no canary {canary_id!r}. recsys canary status shows those that run or ran: "
+            f"{', '.join(canaries) or 'none'}."
+        )
+    return canaries[canary_id]
 
 
 def require_running(

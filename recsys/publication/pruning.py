@@ -1,6 +1,7 @@
 """Removes what nobody returns to any more."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from sqlalchemy import Connection
 
@@ -21,15 +22,18 @@ from recsys.publication.statements import lock_storage, run
 from recsys.settings import Settings
 from recsys.warehouse import Warehouse
 
+MEASURABLE: Final = timedelta(days=28)
+"""How long after its end a canary can be measured; the shop's purchases may reach the warehouse late."""
+
 
 def prune(warehouse: Warehouse, settings: Settings, placement: str, *, now: datetime) -> list[str]:
     """Archive the publications of a placement that are no longer kept: their lists go, their rows stay.
 
     Kept are what is live, what a rollback returns to, the newest publication of the champion before, and
-    the ``settings.publication.keep`` that ended last. While a canary runs, all that was shown in either arm since
-    it began is kept too: its arms are measured by it. What an attempt staged and left is removed as well: it could
-    not go live any more, since the pointer has moved. Publications of the kind ``archive`` are nobody's way back
-    and stay.
+    the ``settings.publication.keep`` that ended last. What was shown in either arm while the newest canary ran is
+    kept too, up to ``MEASURABLE`` after its end: its arms are measured by it. What an attempt staged and left is
+    removed as well: it could not go live any more, since the pointer has moved. Publications of the kind ``archive``
+    are nobody's way back and stay.
 
     Returns:
         The ids of what was archived.
@@ -37,7 +41,7 @@ def prune(warehouse: Warehouse, settings: Settings, placement: str, *, now: date
     with warehouse.transaction() as connection:
         lock_storage(connection, placement)
         records = list_publications(warehouse, placement, connection=connection)
-        kept = _kept(warehouse, connection, settings, placement, records)
+        kept = _kept(warehouse, connection, settings, placement, records, now)
         gone = [
             record.publication_id
             for record in records
@@ -59,6 +63,7 @@ def _kept(
     settings: Settings,
     placement: str,
     records: list[PublicationRecord],
+    now: datetime,
 ) -> set[str]:
     ended = [record for record in records if record.status in (SUPERSEDED, WITHDRAWN) and record.kind == MAIN]
     ended.sort(key=lambda record: (record.ended_at or record.created_at, record.publication_id), reverse=True)
@@ -67,7 +72,8 @@ def _kept(
     target = rollback_target(records, live)
     kept |= {live or ""} | ({target.publication_id} if target else set())
     trial = read_sql("publication", "canary_publications.sql")
-    shown = warehouse.query(trial, {"placement": placement}, connection=connection)
+    named = {"placement": placement, "ended_after": now - MEASURABLE}
+    shown = warehouse.query(trial, named, connection=connection)
     kept |= {row["publication_id"] for row in shown}
     before = ledger.previous_champion(warehouse, placement, connection=connection)
     if before is not None:

@@ -21,10 +21,12 @@ HOLDS_WAREHOUSE = {
     "withholding",
     "archive",
     "canaries",
+    "trial",
 }
 CHAIN = ("recsys_train", "recsys_publish")
 DECISIONS = ("recsys_approve", "recsys_decide", "recsys_reconcile", "recsys_rollback")
-OTHERS = ("recsys_suppress", "recsys_monitor", "recsys_backfill")
+OTHERS = ("recsys_suppress", "recsys_monitor", "recsys_backfill", "recsys_canary")
+AT_ONCE = ("recsys_approve", "recsys_decide", "recsys_rollback", "recsys_canary")
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +59,7 @@ def test_a_dag_explains_and_bounds_itself(dags: dict[str, Any], dag_id: str) -> 
     assert dag.owner == "recommendations"
     assert dag.catchup is False
     # A question that waits for days, or a decision, must not hold up another one.
-    assert (dag.max_active_runs == 1) == (dag_id not in ("recsys_approve", "recsys_decide", "recsys_rollback"))
+    assert (dag.max_active_runs == 1) == (dag_id not in AT_ONCE)
     assert dag.dagrun_timeout is not None
 
 
@@ -99,6 +101,7 @@ def test_training_and_publication_are_the_chain_in_order(dags: dict[str, Any]) -
     assert set(order["recsys_train"][2:4]) == {"features", "candidates"}
     last = ["ranking_set", "ranker", "champions", "evaluation", "registration", "gate", "promotion"]
     assert order["recsys_train"][4:] == [*last, "waiting", "approvals"]
+    assert order["recsys_canary"] == ["action", "move", "snapshot", "trial"]
     assert order["recsys_approve"] == ["evidence", "approval", "decision"]
 
 
@@ -136,7 +139,7 @@ def test_only_what_may_approve_announces_a_champion_and_the_publication_waits_fo
         if task.outlets
     }
     champion = ("train.promotion", "approve.decision", "decide.decision", "reconcile.aliases")
-    lists = ("publish.publication", "rollback.rollback")
+    lists = ("publish.publication", "rollback.rollback", "canary.trial", "canary.move")
     assert outlets == {
         **{f"recsys_{name}": ["recsys_champion"] for name in champion},
         **{f"recsys_{name}": ["recsys_live"] for name in lists},
@@ -179,8 +182,9 @@ def test_every_parameter_explains_itself(dags: dict[str, Any]) -> None:
 
 
 def test_a_decision_waits_for_nothing_that_computes(dags: dict[str, Any]) -> None:
-    for dag_id in DECISIONS:
-        for task in dags[dag_id].tasks:
+    moves = [task for task in dags["recsys_canary"].tasks if task.task_id in ("action", "move")]
+    for dag_tasks in (*(dags[dag_id].tasks for dag_id in DECISIONS), moves):
+        for task in dag_tasks:
             assert task.pool == "default_pool", task.task_id
             if task.task_id != "approval":  # which holds no worker while it waits
                 assert (task.priority_weight, str(task.weight_rule)) == (1000, "absolute"), task.task_id

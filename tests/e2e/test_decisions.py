@@ -1,4 +1,4 @@
-"""The ways to decide, and a backfill, with a real Airflow and a real MLflow server on one small made shop.
+"""The ways to decide, canary, suppression, backfill and killed workers, with a real Airflow and MLflow on a small shop.
 
 The tests build on each other: version 1 went live by the policy, version 2 comes from a training in Airflow.
 """
@@ -6,6 +6,7 @@ The tests build on each other: version 1 went live by the policy, version 2 come
 import sqlite3
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from io import StringIO
@@ -16,14 +17,23 @@ from rich.console import Console
 
 from recsys import ledger, pipeline, registry
 from recsys.moments import clock
-from recsys.publication import list_publications, live_publication
+from recsys.publication import (
+    Canary,
+    find_canary,
+    list_publications,
+    live_list,
+    live_publication,
+    running_canary,
+)
 from recsys.settings import Settings, load_settings
 from recsys.stack import Stack
 from recsys.stack.airflow_api import DONE, Run
 from recsys.stack.up import make_ready
 from recsys.warehouse import open_warehouse
 from tests.support.backfills import KEPT, MOVED, registered, stored
+from tests.support.killed_workers import Killer
 from tests.support.mlflow_server import free_port
+from tests.support.planted import debris
 from tests.support.warehouse import write_small_shop
 
 DEADLINE = 600.0
@@ -276,3 +286,118 @@ def test_past_days_are_made_by_airflow_s_backfill_and_nobody_sees_them(stack: St
     assert stored(served, *KEPT) == kept
     assert (live(served), stored(served, *MOVED), registered(served)) == before
     assert {run.run_id for run in stack.api.runs("recsys_publish", limit=100)} == published
+
+
+def shown(settings: Settings, placement: str = "for_you") -> dict[str, list[tuple[str, str]]]:
+    """Return the publication and the item of each row that customers see, by customer, in the view."""
+    query = """
+        select user_id, publication_id, item_id from recsys.live_recommendations
+        where placement = :placement and user_id like 'u%' order by user_id, rank
+    """
+    found: dict[str, list[tuple[str, str]]] = {}
+    with open_warehouse(settings, purpose="test") as warehouse:
+        for row in warehouse.query(query, {"placement": placement}):
+            found.setdefault(row["user_id"], []).append((row["publication_id"], row["item_id"]))
+    assert len(found) > 200
+    return found
+
+
+def check_arms(settings: Settings, canary: Canary, main: str) -> set[str]:
+    """Check that each customer sees their arm's publication, in the view and in the live files; return who is in."""
+    seen = {user: {publication for publication, _ in rows} for user, rows in shown(settings).items()}
+    inside = {user for user in seen if canary.includes(user)}
+    assert seen == {user: {canary.publication_id if user in inside else main} for user in seen}
+    for user in (min(inside), max(inside), *sorted(set(seen) - inside)[:2]):
+        assert live_list(settings, user, "for_you").publication_id == (
+            canary.publication_id if user in inside else main
+        )
+    return inside
+
+
+def trial(settings: Settings) -> Canary:
+    with open_warehouse(settings, purpose="test") as warehouse:
+        found = running_canary(warehouse, "for_you")
+    assert found is not None
+    return found
+
+
+def test_a_form_tries_a_version_on_a_share_widens_it_and_ends_it(stack: Stack, served: Settings) -> None:
+    def done(action: str, **form: Any) -> str:
+        asked = {"action": action, "placement": "for_you", "reason": f"to {action}", **form}
+        return finished(stack, stack.api.trigger("recsys_canary", asked, "test"))
+
+    version, main = live(served)
+    assert version == "1"
+    assert done("start", version="2", share=30) == "success"
+    canary = trial(served)
+    assert (canary.model_version, canary.share) == ("2", 0.3)
+    inside = check_arms(served, canary, main)
+    assert 0.15 < len(inside) / len(shown(served)) < 0.45
+    started = decisions(served)[-1]
+    assert (started.verdict, started.decided_by, started.channel) == ("canary", "admin", "airflow")
+
+    assert done("widen", share=60, canary=canary.canary_id) == "success"
+    wider = trial(served)
+    assert wider.publication_id == canary.publication_id
+    assert inside < check_arms(served, wider, main)
+
+    assert done("withdraw", canary=canary.canary_id) == "success"
+    with open_warehouse(served, purpose="test") as warehouse:
+        assert find_canary(warehouse, canary.canary_id).status == "withdrawn"
+    assert {publication for rows in shown(served).values() for publication, _ in rows} == {main}
+    assert live_list(served, min(inside), "for_you").publication_id == main
+    last = decisions(served)[-1]
+    assert (last.verdict, last.model_version, last.reason) == ("rejected", "2", "canary withdrawn: to withdraw")
+    assert registry.get_version(served, FOR_YOU, "2").tags["review"] == "rejected"
+
+
+def test_a_form_hides_a_product_at_once_and_a_rollback_does_not_bring_it_back(stack: Stack, served: Settings) -> None:
+    lists = shown(served)
+    counts = Counter(item for rows in lists.values() for _, item in rows)
+    item = counts.most_common(1)[0][0]
+    customers = [user for user, rows in lists.items() if item in {one for _, one in rows}]
+    before = live(served)
+
+    def is_gone() -> bool:
+        now = shown(served)
+        assert {len(rows) for rows in now.values()} == {10}
+        first = live_list(served, customers[0], "for_you")
+        assert len(first.rows) == 10
+        return item not in {one for rows in now.values() for _, one in rows} | {row.item_id for row in first.rows}
+
+    assert not is_gone()
+    asked = {"action": "hide products", "item": item, "reason": "recalled"}
+    assert finished(stack, stack.api.trigger("recsys_suppress", asked, "test")) == "success"
+    assert is_gone()
+    assert live(served) == before
+    back = {"placement": "for_you", "reason": "the one before", "publication": before[1]}
+    assert finished(stack, stack.api.trigger("recsys_rollback", back, "test")) == "success"
+    assert live(served)[1] != before[1]
+    assert is_gone()
+
+
+def approved_only(settings: Settings) -> None:
+    """Check that all that is live is of the ledger's champion, and was allowed by a decision."""
+    with open_warehouse(settings, purpose="test") as warehouse:
+        for placement in settings.placements:
+            champion = ledger.champion(warehouse, placement)
+            found = live_publication(warehouse, placement)
+            assert champion is not None and found is not None
+            assert (found.model_name, found.model_version) == (champion.model_name, champion.model_version)
+            assert found.decision_id in {one.decision_id for one in ledger.list_decisions(warehouse, placement)}
+
+
+def test_killed_workers_leave_nothing_and_the_next_try_publishes(stack: Stack, served: Settings) -> None:
+    version, before = live(served)
+    run = stack.api.trigger("recsys_publish", {"as_of": "2024-12-20", "placements": ["for_you"]}, "test")
+    killer = Killer(stack, run, {"state": "/.draft-", "publication": ".lock"})
+    killer.run()
+    assert killer.killed == ["state", "publication"]
+    assert finished(stack, run) == "success"
+    assert live(served)[0] == version and live(served)[1] != before
+    with open_warehouse(served, purpose="test") as warehouse:
+        made = [one for one in list_publications(warehouse, "for_you") if one.run_id == run.run_id]
+    assert [(one.status, one.as_of) for one in made] == [("live", datetime(2024, 12, 20))]
+    approved_only(served)
+    assert {len(rows) for rows in shown(served).values()} == {10}
+    assert debris(served.resolved_home) == []

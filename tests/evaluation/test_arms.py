@@ -1,6 +1,6 @@
 """A canary's arms, measured on purchases whose figures are worked out by hand."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from math import log2
@@ -13,11 +13,21 @@ import pytest
 from recsys.errors import NotFoundError
 from recsys.evaluation import published
 from recsys.evaluation.arms import Period, measure_arms, periods_of
-from recsys.evaluation.significance import difference_of_means, paired_difference
-from recsys.publication import Canary, publish, refresh_canary, require_running, start_canary, widen_canary
+from recsys.evaluation.significance import difference_of_means
+from recsys.publication import (
+    Canary,
+    list_canaries,
+    promote_canary,
+    publish,
+    refresh_canary,
+    start_canary,
+    widen_canary,
+    withdraw_canary,
+)
 from recsys.settings import PublicationSettings, Settings
 from recsys.snapshot import Snapshot, take_snapshot
-from recsys.warehouse import Warehouse, open_warehouse
+from recsys.warehouse import open_warehouse
+from tests.evaluation.test_significance import paired_difference
 from tests.support.planted import Event, add_events
 from tests.support.publications import AS_OF, ITEMS, NOW, PLACEMENT, USERS, approve, list_of, write_publication
 from tests.support.warehouse import item_id, make_settings, user_id, write_small_shop
@@ -66,12 +76,8 @@ def buy(settings: Settings, *moments: datetime, customers: Iterable[str | None] 
 
 def measured(settings: Settings) -> dict[str, Any]:
     snapshot = Snapshot.open(take_snapshot(settings, as_of="latest", now=at(60)).uri)
-
-    def measure(warehouse: Warehouse) -> dict[str, Any]:
-        return measure_arms(warehouse, settings, snapshot, require_running(warehouse, PLACEMENT))
-
     with open_warehouse(settings, purpose="test") as warehouse:
-        return measure(warehouse)
+        return measure_arms(warehouse, settings, snapshot, list_canaries(warehouse, PLACEMENT)[0])
 
 
 def arms(found: dict[str, Any]) -> dict[str, tuple[int, float | None]]:
@@ -146,12 +152,51 @@ def test_what_is_published_is_measured_by_those_who_see_it(settings: Settings) -
     assert found["metrics"]["ndcg@10"] == 1.0
 
 
-def row(arm: int, name: str, moved: int, as_of: int, share: float | None = None) -> dict[str, Any]:
+@pytest.mark.parametrize("end", [withdraw_canary, promote_canary])
+def test_an_ended_canary_is_measured_up_to_its_end(settings: Settings, end: Callable[..., Any]) -> None:
+    """What was bought after the end would give both arms the same figure."""
+    canary = begin(settings, 0.5)
+    with open_warehouse(settings, purpose="test") as warehouse:
+        end(warehouse, settings, PLACEMENT, **WHO, now=at(4.5))
+    buy(settings, at(1))
+    before = measured(settings)
+    buy(settings, at(6), at(9))
+    found = measured(settings)
+    inside = sum(map(canary.includes, CUSTOMERS))
+    assert arms(found) == {"main": (USERS - inside, 1.0), "canary": (inside, pytest.approx(LAST))}
+    assert (found["periods"], found["until"]) == (1, (AS_OF + timedelta(days=4)).isoformat())
+    assert (found["difference"], found["low"]) == (before["difference"], before["low"])
+
+
+def test_what_is_not_kept_any_more_is_told_and_not_measured(settings: Settings) -> None:
+    begin(settings, 0.5)
+    buy(settings, at(1))
+    with open_warehouse(settings, purpose="test") as warehouse:
+        withdraw_canary(warehouse, settings, PLACEMENT, **WHO, now=at(2))
+        publish(warehouse, settings, lists(settings, "p2", MAIN, "1", AS_OF + timedelta(days=40)), now=at(40))
+    with pytest.raises(NotFoundError, match="lists of c1, shown while for_you-canary-0001 ran, are not kept any more"):
+        measured(settings)
+
+
+@pytest.mark.parametrize(("day", "is_complete"), [(26.9, False), (27.1, True), (28.5, True)])
+def test_a_window_is_whole_when_purchases_of_its_last_day_are_known(
+    settings: Settings, day: float, is_complete: bool
+) -> None:
+    buy(settings, AS_OF + timedelta(days=day))
+    snapshot = Snapshot.open(take_snapshot(settings, as_of="latest", now=at(60)).uri)
+    with open_warehouse(settings, purpose="test") as warehouse:
+        assert published.measure(warehouse, settings, snapshot, PLACEMENT)["window_complete"] is is_complete
+
+
+def row(
+    arm: int, name: str, moved: int, as_of: int, share: float | None = None, move: str | None = None
+) -> dict[str, Any]:
     day = datetime(2025, 1, 1)
     return {
         "arm": arm,
         "publication_id": name,
         "share": share,
+        "move": move,
         "moved_at": day + timedelta(days=moved),
         "as_of": day + timedelta(days=as_of),
     }
@@ -169,6 +214,9 @@ def test_periods_of_a_shop_whose_data_lags() -> None:
     assert periods_of(rows, day + timedelta(days=12)) == expected
     assert periods_of(rows, day + timedelta(days=4)) == [replace(expected[0], until=day + timedelta(days=4))]
     assert periods_of(rows, day + timedelta(days=1)) == []
+    ended = [*rows, row(1, "c", 112, 2, 0.5, "withdrawn")]
+    assert periods_of(ended, day + timedelta(days=99)) == expected
+    assert periods_of(ended, day + timedelta(days=11)) == periods_of(rows, day + timedelta(days=11))
 
 
 def test_the_difference_of_means_is_paired_where_everybody_has_both() -> None:

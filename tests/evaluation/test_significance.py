@@ -5,9 +5,16 @@ import pytest
 from scipy import stats
 
 from recsys.errors import ContractError
-from recsys.evaluation.significance import Estimates, Sample, estimate, paired_difference
+from recsys.evaluation.significance import Difference, Estimates, Sample, Values, estimate
 
 KNOBS = {"confidence": 0.95, "draws": 4000, "seed": 1}
+
+
+def paired_difference(a: Values, b: Values, *, confidence: float, draws: int, seed: int) -> Difference:
+    """Return the mean of (n,) paired differences of the same customers, as the report's comparisons estimate it."""
+    sample = Sample(np.arange(len(a)), (a - b)[:, None])
+    found = estimate([sample], confidence=confidence, draws=draws, seed=seed)
+    return Difference(float(found.mean[0]), float(found.low[0]), float(found.high[0]), confidence)
 
 
 def test_the_interval_is_that_of_the_mean() -> None:

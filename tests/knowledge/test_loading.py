@@ -234,3 +234,38 @@ def test_the_warehouse_itself_refuses_what_is_no_rule(shop: Settings) -> None:
         with pytest.raises(Exception, match=r"item_rules"):
             run_sql(shop, insert + values)
     assert stored(shop) == []
+
+
+BOTH = "rule_id,kind,item_id,brand,other_item_id,other_brand,placement,starts_at,ends_at,season_from,season_to\n"
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("printer,,toner,,,,,,", "toner,,printer,,,,,,"),
+        ("printer,,,Other,,,,,", ",Other,printer,,discover,,,,"),
+        ("printer,,toner,,,2025-01-01,2025-03-01,,", "toner,,printer,,,2025-02-28,,,"),
+        ("printer,,toner,,,,,11-15,01-06", "toner,,printer,,,,,01-06,02-01"),
+    ],
+)
+def test_two_products_that_replace_each_other_are_refused(shop: Settings, first: str, second: str) -> None:
+    told = (
+        "replace each other's products at the same time, which would hide both: keep one of them, or give them periods "
+        "or placements of their own."
+    )
+    assert refused(shop, f"{BOTH}a,replaces,{first}\nb,replaces,{second}\n")[1:] == [f"rule 'b' and rule 'a' {told}"]
+    load(shop, f"{BOTH}a,replaces,{first}\n")
+    later = f"rule 'b' and rule 'a' of the warehouse {told}"
+    assert refused(shop, f"{BOTH}b,replaces,{second}\n", append=True)[1:] == [later]
+
+
+def test_products_that_replace_each_other_one_after_the_other_or_elsewhere_are_no_contradiction(shop: Settings) -> None:
+    rules = [
+        "a,replaces,printer,,toner,,for_you,,,,",
+        "b,replaces,toner,,printer,,discover,,2025-03-01,,",
+        "c,replaces,printer,,toner,,discover,2025-03-01,,11-15,01-06",
+        "d,replaces,toner,,printer,,discover,2025-03-01,,01-07,11-14",
+        "e,goes_with,toner,,printer,,,,,,",
+        "f,goes_with,printer,,toner,,,,,,",
+    ]
+    assert load(shop, BOTH + "\n".join(rules)) == Loaded(rows=6, removed=0)

@@ -92,7 +92,7 @@ def test_from_a_share_to_everybody(settings: Settings) -> None:
     shown = command("status").output
     assert "bought from 2024-12-01T00:00:00 to 2024-12-31T" in shown
     assert "canary - main" in shown
-    measured = pipeline.measure_canary(settings, placement=PLACEMENT, now=NOW)
+    measured = pipeline.measure_canary(settings, canary_id=canary.canary_id, now=NOW)
     assert measured["low"] < 0 < measured["high"]
 
     refreshed = command("refresh")

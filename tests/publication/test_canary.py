@@ -258,11 +258,15 @@ def test_publishing_its_version_for_everybody_ends_it(live: Warehouse, settings:
     put_live(live, settings, "p2", 3, version="2")
     assert list_canaries(live)[0].status == "promoted"
     assert set(served(live, settings).values()) == {"p2"}
-    # Nobody returns to it, so it is pruned at once.
+    # Nobody returns to it, so it is kept only as long as its arms may be measured.
+    assert status_of(live, "c1") == "superseded"
+    put_live(live, settings, "p3", 32, version="2")
     assert status_of(live, "c1") == "archived"
 
 
-def test_pruning_keeps_what_both_arms_were_shown_until_it_ends(live: Warehouse, settings: Settings) -> None:
+def test_pruning_keeps_what_both_arms_were_shown_while_they_may_be_measured(
+    live: Warehouse, settings: Settings
+) -> None:
     start(live, settings, 0.0)
     for day in range(2, 8):
         put_live(live, settings, f"p{day}", day)
@@ -270,9 +274,12 @@ def test_pruning_keeps_what_both_arms_were_shown_until_it_ends(live: Warehouse, 
     kept = {entry.publication_id for entry in list_publications(live) if entry.status != "archived"}
     assert kept == {"p1", "c1", *(f"{arm}{day}" for arm in "pc" for day in range(2, 8))}
     withdraw_canary(live, settings, PLACEMENT, **WHO, now=at(8))
-    put_live(live, settings, "p8", 8)
+    put_live(live, settings, "p35", 35)
+    later = {entry.publication_id for entry in list_publications(live) if entry.status != "archived"}
+    assert later == {*kept, "p35"}
+    put_live(live, settings, "p36", 36)
     kept = {entry.publication_id for entry in list_publications(live) if entry.status != "archived"}
-    assert kept == {"p8", "p7", "p6", "p5"}
+    assert kept == {"p36", "p35", "p7", "p6"}
     stored = live.query("select distinct publication_id from recsys.publication_lists")
     assert {row["publication_id"] for row in stored} == kept
 

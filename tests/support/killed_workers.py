@@ -1,0 +1,92 @@
+"""Kills the process of a running Airflow task, and lets Airflow try the task again."""
+
+import os
+import signal
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+import psutil
+
+from recsys.stack import Stack
+from recsys.stack.airflow_api import Run
+from recsys.stack.processes import session_members
+
+WAITING = ("up_for_retry", "failed")
+
+
+class Killer:
+    """Ends each wanted task of a run once by SIGKILL, while it holds a lock: in the midst of its work.
+
+    ``tasks`` says for each which file's lock that is, by a part of its path: ``/.draft-`` of an artifact that is being
+    made, ``.lock`` any, as that of the warehouse.
+
+    A task of Airflow runs in a process of its own, whose title names the task instance; only processes of the given
+    stack are looked at. What was killed is cleared at once, which is a retry without its waiting time.
+    """
+
+    def __init__(self, stack: Stack, run: Run, tasks: Mapping[str, str]) -> None:
+        self._stack, self._run, self._tasks = stack, run, dict(tasks)
+        self.killed: list[str] = []
+        self._to_clear: list[str] = []
+
+    def run(self) -> None:
+        """Look until every wanted task was killed, or the run has ended."""
+        pause = threading.Event()
+        while self._tasks or self._to_clear:
+            if self._stack.api.run(self._run.dag_id, self._run.run_id).ended_at:
+                return
+            for task in self._instances():
+                name = str(task["task_id"])
+                if (
+                    task["state"] == "running"
+                    and name in self._tasks
+                    and self._kill(str(task["id"]), self._tasks[name])
+                ):
+                    del self._tasks[name]
+                    self.killed.append(name)
+                    self._to_clear.append(name)
+                elif task["state"] in WAITING and name in self._to_clear:
+                    self._to_clear.remove(name)
+                    self._clear(name, int(task["map_index"]))
+            pause.wait(0.05)
+
+    def _instances(self) -> list[dict[str, Any]]:
+        path = f"/dags/{self._run.dag_id}/dagRuns/{self._run.run_id}/taskInstances"
+        rows: list[dict[str, Any]] = self._stack.api._send("GET", path, params={"limit": 100}).json()["task_instances"]
+        return rows
+
+    def _clear(self, task: str, map_index: int) -> None:
+        chosen = [task] if map_index < 0 else [[task, map_index]]
+        body = {"dry_run": False, "dag_run_id": self._run.run_id, "task_ids": chosen, "only_failed": False}
+        self._stack.api._send("POST", f"/dags/{self._run.dag_id}/clearTaskInstances", json=body)
+
+    def _kill(self, instance: str, lock: str) -> bool:
+        """Kill the process of a task instance when it takes a lock; say whether that was so before it ended."""
+        process = self._process(instance)
+        while process is not None:
+            try:
+                held = [file.path for file in process.open_files() if file.path.startswith(self._home)]
+                if any(lock in path and path.endswith(".lock") for path in held):
+                    os.kill(process.pid, signal.SIGKILL)
+                    return True
+                if process.status() == psutil.STATUS_ZOMBIE:
+                    return False
+            except (psutil.NoSuchProcess, ProcessLookupError):
+                return False
+        return False
+
+    @property
+    def _home(self) -> str:
+        return str(self._stack.settings.resolved_home)
+
+    def _process(self, instance: str) -> psutil.Process | None:
+        parts = [process.pid for process in psutil.Process().children()]
+        for pid in session_members(parts):
+            try:
+                process = psutil.Process(pid)
+                if instance in " ".join(process.cmdline()):
+                    return process
+            except psutil.NoSuchProcess:
+                continue
+        return None
