@@ -2,6 +2,7 @@
 
 from recsys.settings.candidates import DEFAULT_GENERATORS, GENERATORS, CandidateSettings, Similarity
 from recsys.settings.monitoring import MonitoringSettings, RetrainingSettings
+from recsys.settings.privacy import PrivacySettings
 from recsys.settings.settings import (
     EvaluationSettings,
     FusionRule,
@@ -31,6 +32,7 @@ __all__ = [
     "MonitoringSettings",
     "Objective",
     "PlacementSettings",
+    "PrivacySettings",
     "PublicationSettings",
     "RankerSettings",
     "RetrainingSettings",

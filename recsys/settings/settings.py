@@ -21,6 +21,7 @@ from recsys.columns import PURCHASE
 from recsys.errors import SettingsError
 from recsys.settings.candidates import CandidateSettings, Generator, Generators
 from recsys.settings.monitoring import MonitoringSettings, RetrainingSettings
+from recsys.settings.privacy import PrivacySettings
 from recsys.settings.section import Name, Section
 from recsys.settings.shaping import ShapingSettings
 
@@ -268,6 +269,7 @@ class Settings(BaseSettings):
     publication: PublicationSettings = PublicationSettings()
     monitoring: MonitoringSettings = MonitoringSettings()
     retraining: RetrainingSettings = RetrainingSettings()
+    privacy: PrivacySettings = PrivacySettings()
 
     @field_validator("home", mode="before")
     @classmethod
