@@ -44,6 +44,7 @@ DEADLINE = timedelta(hours=_SETTINGS.review.deadline_hours)
 SUPPRESS = f"{NAMESPACE}_suppress"
 MONITOR = f"{NAMESPACE}_monitor"
 BACKFILL = f"{NAMESPACE}_backfill"
+ERASE = f"{NAMESPACE}_erase"
 POOL = f"{NAMESPACE}_warehouse"  # one slot: an embedded warehouse has one writer
 CONNECTION = "recsys_warehouse"
 

@@ -79,7 +79,7 @@ def _kept_key(path: Path) -> bytes:
     key = path.read_bytes().strip()
     if len(key) < 16:
         raise SettingsError(
-            f"{path} holds no key that pseudonyms could be made with. Put back the one that was there: with another one "
+            f"{path} holds no key that pseudonyms could be made with. Put back the one that was there: with another "
             "nobody's pseudonym could be resolved, and who was erased would be processed again."
         )
     return key

@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from recsys.assets import sql_path
+from recsys.do_not_process import DoNotProcess
 from recsys.errors import SettingsError, SourceError, WarehouseError
 from recsys.load.canonical import CanonicalLoad
 from recsys.load.files import fingerprint, locate
@@ -71,6 +72,7 @@ def load_source(
     load_id = _load_id(settings, source, selection, data)
     with open_warehouse(settings, purpose=f"load {name}") as warehouse:
         migrate(warehouse)
+        listed = DoNotProcess.synced(settings, warehouse)
         if not replace_shop:
             _check_same_shop(warehouse, name)
         known = None if force else _loaded_before(warehouse, source, load_id, selection)
@@ -84,10 +86,12 @@ def load_source(
         warehouse.transaction() as connection,
     ):
         load = CanonicalLoad(warehouse, connection, source, settings.namespace, load_id, moment)
-        return _write(load, reader, selection, progress)
+        return _write(load, reader, selection, progress, listed)
 
 
-def _write(load: CanonicalLoad, reader: RawReader, selection: Selection, progress: Progress) -> LoadReport:
+def _write(
+    load: CanonicalLoad, reader: RawReader, selection: Selection, progress: Progress, listed: DoNotProcess
+) -> LoadReport:
     load.prepare()
     _forget_previous(load)
     replace_raw(load.warehouse, load.connection, load.source, reader, progress)
@@ -96,9 +100,14 @@ def _write(load: CanonicalLoad, reader: RawReader, selection: Selection, progres
     rows = {}
     for table in CANONICAL:
         with progress.step(f"shop {table}") as advance:
-            rows[table], left_out = load.replace(table)
+            rows[table], cleaned = load.replace(table)
             advance(rows[table])
-        cleaning += left_out
+        cleaning += cleaned
+    removed = load.leave_out(listed)
+    rows = {table: count - removed.get(table, 0) for table, count in rows.items()}
+    left_out = reader.left_out() + sum(removed.values())
+    if left_out:
+        cleaning.append(CleaningRow("do_not_process", "rows of customers who were erased, left out", left_out))
     load.hold_withdrawals()
     cleaning += _count_cleaning(load)
     _record(load, selection, cleaning)

@@ -30,6 +30,7 @@ from recsys.columns import (
     SUBJECT_ID,
 )
 from recsys.compute import engine
+from recsys.do_not_process import DoNotProcess
 from recsys.errors import ConflictError, ContractError
 from recsys.publication.records import MAIN, NewPublication, find_publication
 from recsys.publication.statements import lock_storage, run
@@ -77,9 +78,19 @@ def open_lists(settings: Settings, publication: NewPublication) -> Iterator[duck
     _check_columns(publication.lists, LIST_COLUMNS)
     _check_columns((publication.known_items,), ITEM_COLUMNS)
     with engine(settings) as bench:
-        _view(bench, "incoming", publication.lists, LIST_COLUMNS)
+        _view(bench, "given", publication.lists, LIST_COLUMNS)
+        _leave_out(bench, settings)
         _view(bench, "known_items", (publication.known_items,), ITEM_COLUMNS)
         yield bench
+
+
+def _leave_out(bench: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+    """Make ``incoming`` of what was given, without the lists of who was erased while they were made."""
+    listed = DoNotProcess.kept(settings)
+    subjects = bench.execute(f"select distinct {SUBJECT_ID} from given").fetchall() if listed.marks else []
+    gone = pa.table({SUBJECT_ID: pa.array(listed.among(row[0] for row in subjects), pa.string())})
+    bench.register("gone", gone)
+    bench.execute(f"create temp view incoming as from given where {SUBJECT_ID} not in (select {SUBJECT_ID} from gone)")
 
 
 def totals(bench: duckdb.DuckDBPyConnection, relation: str) -> Totals:

@@ -25,7 +25,7 @@ class PrivacySettings(Section):
     quarantine_days: Days | None = Field(None, description="days that rejected rows are kept; for ever if absent")
     snapshot_days: Days | None = Field(
         None,
-        description="days that snapshots and what is made of them are kept, but for the newest; for ever if absent",
+        description="days that snapshots and what is made of them are kept, but the newest; for ever if absent",
     )
 
     @field_validator("event_days")

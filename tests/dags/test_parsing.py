@@ -28,7 +28,18 @@ def run_in_clean_process(code: str, home: Path, **environment: str) -> subproces
 
 
 def test_all_dags_are_there() -> None:
-    names = ("approve", "backfill", "decide", "monitor", "publish", "reconcile", "rollback", "suppress", "train")
+    names = (
+        "approve",
+        "backfill",
+        "decide",
+        "erase",
+        "monitor",
+        "publish",
+        "reconcile",
+        "rollback",
+        "suppress",
+        "train",
+    )
     assert [f"recsys_{name}.py" for name in names] == DAG_FILES
 
 

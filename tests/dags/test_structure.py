@@ -21,10 +21,11 @@ HOLDS_WAREHOUSE = {
     "withholding",
     "archive",
     "canaries",
+    "erasure",
 }
 CHAIN = ("recsys_train", "recsys_publish")
 DECISIONS = ("recsys_approve", "recsys_decide", "recsys_reconcile", "recsys_rollback")
-OTHERS = ("recsys_suppress", "recsys_monitor", "recsys_backfill")
+OTHERS = ("recsys_suppress", "recsys_monitor", "recsys_backfill", "recsys_erase")
 
 
 @pytest.fixture(scope="module")
