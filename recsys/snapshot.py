@@ -34,6 +34,7 @@ from recsys import contracts
 from recsys.artifacts import Artifact, ArtifactStore, check_file, content_hash, fingerprint, open_artifact
 from recsys.assets import read_sql
 from recsys.compute import engine, write_batches, write_parquet
+from recsys.disguise import disguise, reveal_rows
 from recsys.do_not_process import leave_out
 from recsys.errors import ContractError, SettingsError
 from recsys.moments import parse_moment
@@ -82,6 +83,11 @@ class Snapshot:
         """The manifest as written."""
         manifest: dict[str, Any] = json.loads((self.folder / MANIFEST).read_text(encoding="utf-8"))
         return manifest
+
+    @property
+    def is_pseudonymised(self) -> bool:
+        """Whether customers stand here by their pseudonyms."""
+        return bool(self.manifest.get("is_pseudonymised", False))
 
     @property
     def as_of(self) -> datetime:
@@ -231,14 +237,17 @@ def take_snapshot(settings: Settings, *, as_of: str, now: datetime) -> Artifact:
             contracts.check_columns(warehouse)
             moment = resolve_as_of(warehouse, settings, as_of, now)
             _extract(warehouse, raw, moment, latest_allowed)
-            leave_out(settings, warehouse, raw / f"{c.USERS}.parquet", raw / f"{c.EVENTS}.parquet")
+            personal = (raw / f"{c.USERS}.parquet", raw / f"{c.EVENTS}.parquet")
+            leave_out(settings, warehouse, *personal)
+        names = disguise(settings, *personal) if settings.privacy.pseudonymise else {}
         with engine(settings) as connection, store.draft(KIND) as folder:
             rejected = _build(connection, raw, folder, settings, latest_allowed)
             manifest = _manifest(folder, settings, moment, rejected)
+            manifest["is_pseudonymised"] = settings.privacy.pseudonymise
             manifest["first_event"] = _first_event(connection, moment)
             name = f"{moment:%Y%m%dT%H%M%S}-{manifest['content_hash'][:12]}"
             (folder / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-            rows = contracts.rejected_rows(connection, name, now)
+            rows = reveal_rows(contracts.rejected_rows(connection, name, now), names)
             facts = {"as_of": manifest["as_of"], "rows": manifest["rows"], "rejected": rejected}
             artifact = store.adopt(folder, KIND, name, facts)
     # The same content may have been taken before the bad rows came, so a reused snapshot has some to tell as well.

@@ -21,6 +21,7 @@ from recsys.columns import (
 )
 from recsys.do_not_process import DoNotProcess
 from recsys.errors import SourceError, WarehouseError
+from recsys.load.forgetting import forget_raw
 from recsys.load.raw import clean_select
 from recsys.load.report import CleaningRow
 from recsys.load.source import Source
@@ -93,6 +94,7 @@ class CanonicalLoad:
             for table in _OF_CUSTOMERS:
                 sql = sqlalchemy.text(f"delete from shop.{table} where {USER_ID} = :user_id")
                 removed[table] = removed.get(table, 0) + int(self.connection.execute(sql, {USER_ID: user_id}).rowcount)
+            forget_raw(self.warehouse, self.connection, (user_id,))
         return removed
 
     def hold_withdrawals(self) -> None:

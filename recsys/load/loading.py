@@ -20,9 +20,10 @@ from recsys.load.report import CleaningRow, LoadReport
 from recsys.load.source import CANONICAL, Source, find_source
 from recsys.load.statements import statement
 from recsys.settings import Settings
-from recsys.warehouse import Warehouse, migrate, open_warehouse
+from recsys.warehouse import Warehouse, compact, migrate, open_warehouse
 
 _LOAD_PREFIX = "load-"
+LEFT_OUT = "do_not_process"
 
 
 def load_source(
@@ -86,7 +87,10 @@ def load_source(
         warehouse.transaction() as connection,
     ):
         load = CanonicalLoad(warehouse, connection, source, settings.namespace, load_id, moment)
-        return _write(load, reader, selection, progress, listed)
+        report = _write(load, reader, selection, progress, listed)
+    if any(row.rule == LEFT_OUT for row in report.cleaning):
+        compact(settings)  # the rows that were mapped before they went left their bytes in the file
+    return report
 
 
 def _write(
@@ -107,7 +111,7 @@ def _write(
     rows = {table: count - removed.get(table, 0) for table, count in rows.items()}
     left_out = reader.left_out() + sum(removed.values())
     if left_out:
-        cleaning.append(CleaningRow("do_not_process", "rows of customers who were erased, left out", left_out))
+        cleaning.append(CleaningRow(LEFT_OUT, "rows of customers who were erased, left out", left_out))
     load.hold_withdrawals()
     cleaning += _count_cleaning(load)
     _record(load, selection, cleaning)

@@ -5,6 +5,7 @@ removed stands in ``recsys.erasures``. The do-not-process list comes first, so t
 meanwhile; the customer's id stands in the erasure's row until their last file is rewritten, and nowhere after.
 """
 
+import re
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -90,7 +91,7 @@ def _begun(
     user_id = publication.resolved(warehouse.query, settings, user)
     if is_pseudonym(user_id):
         return _by_pseudonym(settings, warehouse, user_id)
-    if user_id in reason or user_id in by:
+    if re.search(rf"(?<!\w){re.escape(user_id)}(?!\w)", f"{reason} {by}"):
         raise SettingsError("The reason or the name holds the customer's id, and both are kept: leave it out of them.")
     subject = Subject.of(settings, user_id)
     found = privacy.find_erasure(warehouse, subject.mark)
@@ -124,7 +125,7 @@ def _remove(settings: Settings, warehouse: Warehouse, subject: Subject, erasure:
     counts = _added(proof.get("rows", {}), privacy.remove_rows(warehouse, subject))
     if (settings.resolved_home / "live").is_dir():
         publication.export_live(warehouse, settings)
-    proof["rows"] = _added(counts, privacy.rewrite_live(settings, subject))
+    proof["rows"] = _added(counts, privacy.rewrite_lists(settings, subject))
     proof["reports"] = sorted({*proof.get("reports", []), *_reports(settings, subject)})
     evaluations = privacy.rewrite_evaluations(settings, subject)
     proof["evaluations"] = _added(proof.get("evaluations", {}), evaluations)

@@ -9,7 +9,7 @@ from recsys.privacy.derived import (
     evaluations_with,
     remove_derived,
     rewrite_evaluations,
-    rewrite_live,
+    rewrite_lists,
     strip_report,
     sweep_temporary,
 )
@@ -38,7 +38,7 @@ __all__ = [
     "remove_old_rows",
     "remove_rows",
     "rewrite_evaluations",
-    "rewrite_live",
+    "rewrite_lists",
     "rewrite_snapshots",
     "rewrite_storage",
     "save",

@@ -19,6 +19,8 @@ from recsys.settings import Settings
 
 DERIVED: Final = ("features", "candidates", "ranking_sets", "rankers", "states", "lists", "finished", "plans")
 """Kinds of artifacts with rows of customers, which the next run makes anew from the successor of the snapshot."""
+LISTS: Final = ("live", "monitoring")
+"""Folders of files with lists of customers, which are rewritten."""
 EVALUATIONS: Final = "evaluations"
 _COLUMNS: Final = (c.USER_ID, c.SUBJECT_ID)
 _EXAMPLE: Final = r"<!-- customer {name} -->.*?<!-- end of customer -->\n?"
@@ -69,17 +71,19 @@ def rewrite_evaluations(settings: Settings, subject: Subject) -> dict[str, int]:
     return removed
 
 
-def rewrite_live(settings: Settings, subject: Subject) -> dict[str, int]:
-    """Take a customer out of the live files, also of those that readers of the manifest before still open.
+def rewrite_lists(settings: Settings, subject: Subject) -> dict[str, int]:
+    """Take a customer out of the live files, also of those that readers of the manifest before still open, and out of
+    the samples that monitoring keeps.
 
     A file is replaced by a rename: who has the old one open reads it to its end.
 
     Returns:
         The number of rows removed by file; files without any are left out.
     """
-    root = settings.resolved_home / "live"
-    counts = {path: _filter(path, subject) for path in sorted(root.rglob("*.parquet"))}
-    return {str(path.relative_to(root.parent)): count for path, count in counts.items() if count}
+    home = settings.resolved_home
+    files = [path for folder in LISTS for path in sorted((home / folder).rglob("*.parquet"))]
+    counts = {path: _filter(path, subject) for path in files}
+    return {str(path.relative_to(home)): count for path, count in counts.items() if count}
 
 
 def sweep_temporary(settings: Settings) -> int:

@@ -108,8 +108,9 @@ def erased(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Erased]:
         ran = run(settings)
         again = publish_again(settings)
         sheet = list_sheets(settings)[0]
+        watched = pipeline.monitor(settings, run_id="watch", now=LATER)
         SEEN["page"] = review.render("version", **review.review(settings, sheet.model, sheet.version), **VIEWER)
-        SEEN["results"] = json.dumps([ran.stages, ran.result, again], default=str)
+        SEEN["results"] = json.dumps([ran.stages, ran.result, again, watched], default=str)
         SEEN["airflow"] = str(places(PLANTED, airflow, home / "served"))
         before = places(PLANTED, home)
         SEEN["form"] = form(customer=Pseudonyms.of(settings).name(PLANTED), reason="request 4711")
@@ -143,7 +144,7 @@ def test_before_the_customer_is_found_where_customers_are(erased: Erased) -> Non
         "recsys.list_rows.subject_id",
     }
     folders = {place.split("/")[1] for place in erased.before}
-    assert {"live", "lists"} <= folders
+    assert {"live", "lists", "monitoring"} <= folders
 
 
 def test_mlflow_airflow_results_and_evaluations_never_hold_the_id(erased: Erased) -> None:
