@@ -19,7 +19,17 @@ from typing import Any
 
 from airflow.sdk import Param, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
-from recsys_wiring import CHAMPION, DECIDE, DEFAULT_ARGS, FIRST, MODEL, VERSION, decision_params, person_of, task_settings
+from recsys_wiring import (
+    CHAMPION,
+    DECIDE,
+    DEFAULT_ARGS,
+    FIRST,
+    MODEL,
+    VERSION,
+    decision_params,
+    person_of,
+    task_settings,
+)
 
 SECTION = "What to decide"
 

@@ -39,7 +39,14 @@ PARAMS = {
     "placement": text("Placement", "Only there; everywhere if empty.", HIDE, enum=["", *PLACEMENTS]),
     "until": text("Until", "A date or UTC time; until it is ended if empty.", HIDE, pattern=DAY, maxLength=19),
     "rule": text("Rule", "The id of the rule to end, as recsys suppressions shows it.", SHOW, **GIVEN_ID),
-    "customer": text("Customer", "Their id.", "consent"),
+    "customer": text(
+        "Customer",
+        "Their pseudonym, as reports and the review page show it (recsys pseudonym USER gives it, too). Airflow keeps "
+        "what is entered here, so ids are refused.",
+        "consent",
+        pattern=rf"^(c-[0-9a-f]{{20}})?{END}",
+        maxLength=22,
+    ),
 }
 
 

@@ -54,6 +54,7 @@ SUPPRESS = f"{NAMESPACE}_suppress"
 CANARY = f"{NAMESPACE}_canary"
 MONITOR = f"{NAMESPACE}_monitor"
 BACKFILL = f"{NAMESPACE}_backfill"
+ERASE = f"{NAMESPACE}_erase"
 POOL = f"{NAMESPACE}_warehouse"  # one slot: an embedded warehouse has one writer
 CONNECTION = f"{NAMESPACE}_warehouse"
 

@@ -132,12 +132,25 @@ def customer(
         404 if found.problem else 200,
         shown=found.shown,
         problem=found.problem,
-        asked=asked,
+        asked=found.shown.user_id if found.shown else asked,
+        alias=found.alias,
         placement=placement or placements[0],
         placements=placements,
         hide=hide,
         may_suppress=_may_suppress(user),
     )
+
+
+@app.post("/customer")
+def ask(
+    asked: Annotated[str, Form(alias="user", max_length=200)],
+    placement: Annotated[str, Form(pattern=r"^([a-z][a-z0-9_]{0,62})?$")] = "",
+) -> RedirectResponse:
+    """Lead to a customer's list at an address without their id, since servers log addresses."""
+    from recsys import review
+
+    query = urlencode({"user": review.alias(_settings(), asked.strip()), "placement": placement})
+    return RedirectResponse(f"customer?{query}", 303, HEADERS)
 
 
 @app.get("/report")

@@ -280,6 +280,36 @@ class ArtifactStore:
             return found
         return Artifact(folder.as_uri(), False, json.loads(text)["facts"])
 
+    def discard(self, kind: str, name: str) -> None:
+        """Delete an artifact; nothing happens if it isn't there."""
+        _discard(self.root / kind / name)
+
+    def sweep(self, kind: str) -> None:
+        """Delete what ended processes began of a kind."""
+        if (self.root / kind).is_dir():
+            _sweep(self.root / kind)
+
+    def rewrite(self, kind: str, name: str, change: Callable[[Path], None]) -> None:
+        """Change a finished artifact's files and seal it anew, whole or not at all: for erasure alone.
+
+        Args:
+            kind: of the artifact.
+            name: of the artifact.
+            change: is given a copy to change.
+
+        Raises:
+            AlteredError: if the artifact isn't what its stage wrote.
+        """
+        folder = self.root / kind / name
+        facts = _unsealed(folder)
+        with self.draft(kind) as draft:
+            shutil.copytree(folder, draft, dirs_exist_ok=True)
+            (draft / DONE).unlink()
+            change(draft)
+            (draft / DONE).write_text(_seal(draft, facts), encoding="utf-8")
+            _discard(folder)
+            draft.rename(folder)
+
 
 def _discard(folder: Path) -> None:
     """Remove a folder that isn't whole, out of the way first, so that none sees it half."""

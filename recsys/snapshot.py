@@ -28,6 +28,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlparse
 
 import duckdb
 import pyarrow.parquet as pq
@@ -46,6 +47,8 @@ from recsys.artifacts import (
 )
 from recsys.assets import read_sql
 from recsys.compute import engine, write_batches, write_parquet
+from recsys.disguise import disguise, reveal_rows
+from recsys.do_not_process import leave_out
 from recsys.errors import ContractError, SettingsError
 from recsys.moments import parse_moment
 from recsys.settings import Settings
@@ -59,6 +62,7 @@ PARTS = 16
 TABLES = (c.USERS, c.ITEMS, c.ITEM_VERSIONS, c.PROMOTIONS, c.ITEM_RULES)
 EXTRACTED = (*TABLES, c.EVENTS)
 MANIFEST = "manifest.json"
+SUCCESSORS = "successors.json"  # from the ids of snapshots that were rewritten for an erasure to the new ones
 
 
 @dataclass(frozen=True)
@@ -71,12 +75,14 @@ class Snapshot:
     def open(cls, uri: str) -> "Snapshot":
         """Open the snapshot that a URI names.
 
+        One that was rewritten for an erasure is opened as what came after it.
+
         Raises:
             NotFoundError: if it isn't there.
             AlteredError: if its manifest was altered. The other files are checked when they are asked for, so that
                 a shard reads no more than its own.
         """
-        return cls(open_artifact(uri, only=MANIFEST))
+        return cls(open_artifact(_current(uri), only=MANIFEST))
 
     @property
     def uri(self) -> str:
@@ -93,6 +99,11 @@ class Snapshot:
         """The manifest as written."""
         manifest: dict[str, Any] = json.loads((self.folder / MANIFEST).read_text(encoding="utf-8"))
         return manifest
+
+    @property
+    def is_pseudonymised(self) -> bool:
+        """Whether customers stand here by their pseudonyms."""
+        return bool(self.manifest.get("is_pseudonymised", False))
 
     @property
     def as_of(self) -> datetime:
@@ -171,6 +182,16 @@ class Snapshot:
         connection.from_parquet(str(self._checked("events/guests.parquet"))).create_view(c.GUEST_EVENTS)
 
 
+def _current(uri: str) -> str:
+    """Return the URI of what a snapshot is now."""
+    root, _, name = uri.rstrip("/").rpartition("/")
+    index = Path(unquote(urlparse(root).path)) / SUCCESSORS
+    successors = json.loads(index.read_text(encoding="utf-8")) if index.is_file() else {}
+    while name in successors:
+        name = successors[name]
+    return f"{root}/{name}"
+
+
 def resolve_as_of(warehouse: Warehouse, settings: Settings, as_of: str, now: datetime) -> datetime:
     """Return the moment that ``as_of`` means for what the warehouse holds.
 
@@ -233,15 +254,19 @@ def take_snapshot(settings: Settings, *, as_of: str, now: datetime) -> Artifact:
             contracts.check_columns(warehouse)
             moment = resolve_as_of(warehouse, settings, as_of, now)
             _extract(warehouse, raw, moment, latest_allowed)
+            personal = (raw / f"{c.USERS}.parquet", raw / f"{c.EVENTS}.parquet")
+            leave_out(settings, warehouse, *personal)
+        names = disguise(settings, *personal) if settings.privacy.pseudonymise else {}
         with engine(settings) as connection, store.draft(KIND) as folder:
             report = _check(connection, raw, settings, moment, latest_allowed, now)
             _build(connection, folder)
             manifest = _manifest(folder, settings, moment, report.rejected)
+            manifest["is_pseudonymised"] = settings.privacy.pseudonymise
             manifest["first_event"] = _first_event(connection, moment)
             manifest["profile"] = contracts.describe(connection, moment, settings.contracts.recent_days)
             name = f"{moment:%Y%m%dT%H%M%S}-{manifest['content_hash'][:12]}"
             (folder / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-            rows = contracts.rejected_rows(connection, name, now)
+            rows = reveal_rows(contracts.rejected_rows(connection, name, now), names)
             kept = _keep_report(settings, report, name)
             facts = {
                 "as_of": manifest["as_of"],
@@ -336,6 +361,17 @@ def _first_event(connection: duckdb.DuckDBPyConnection, moment: datetime) -> str
 
 
 def _manifest(folder: Path, settings: Settings, moment: datetime, rejected: dict[str, int]) -> dict[str, Any]:
+    described = {"as_of": moment.isoformat(), "namespace": settings.namespace, "rejected": rejected}
+    return described | describe_files(folder, moment.isoformat())
+
+
+def describe_files(folder: Path, as_of: str) -> dict[str, Any]:
+    """Return what a manifest says of a snapshot's files: rows, schema, files and content_hash.
+
+    Args:
+        folder: with all files.
+        as_of: the snapshot's moment, ISO.
+    """
     files = sorted(path for path in folder.rglob("*.parquet"))
     hashes = {str(path.relative_to(folder)): content_hash(path) for path in files}
 
@@ -343,14 +379,8 @@ def _manifest(folder: Path, settings: Settings, moment: datetime, rejected: dict
         return sum(pq.read_metadata(path).num_rows for path in folder.glob(pattern))
 
     return {
-        "as_of": moment.isoformat(),
-        "namespace": settings.namespace,
         "rows": {
-            c.USERS: count("users.parquet"),
-            c.ITEMS: count("items.parquet"),
-            c.ITEM_VERSIONS: count("item_versions.parquet"),
-            c.PROMOTIONS: count("promotions.parquet"),
-            c.ITEM_RULES: count("item_rules.parquet"),
+            **{table: count(f"{table}.parquet") for table in TABLES},
             c.EVENTS: count("events/*.parquet"),
             "guest_events": count("events/guests.parquet"),
         },
@@ -361,7 +391,6 @@ def _manifest(folder: Path, settings: Settings, moment: datetime, rejected: dict
                 (c.EVENTS, files[0]),
             )
         },
-        "rejected": rejected,
         "files": hashes,
-        "content_hash": fingerprint(moment.isoformat(), hashes),
+        "content_hash": fingerprint(as_of, hashes),
     }

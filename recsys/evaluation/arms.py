@@ -22,8 +22,10 @@ from recsys.assets import read_sql
 from recsys.canaries import PROMOTED, ROLLED_BACK, WITHDRAWN
 from recsys.compute import engine, fetch_columns
 from recsys.cuts import lay_cut
+from recsys.disguise import real_names
 from recsys.errors import NotFoundError
 from recsys.evaluation.metrics import Truth, hit_matrix, per_customer
+from recsys.evaluation.published import disguised
 from recsys.evaluation.roles import HEADLINE, K
 from recsys.evaluation.significance import Values, difference_of_means
 from recsys.history import eligible_items
@@ -81,13 +83,17 @@ def measure_arms(warehouse: Warehouse, settings: Settings, later: Snapshot, cana
     with engine(settings) as connection:
         later.attach(connection)
         names = fetch_columns(connection, "select user_id from users order by user_idx")[c.USER_ID]
-        hashes = np.array([hash_of(canary.salt, str(name)) for name in names])
+        known = real_names(settings, warehouse) if later.is_pseudonymised else {}
+        ids = [known.get(str(name), str(name)) for name in names]
+        hashes = np.array([hash_of(canary.salt, user_id) for user_id in ids])
         for period in periods:
             truth = _truth(connection, settings, period, repeats=repeats)
             is_in = hashes[truth.users] <= highest_hash(period.share)
             for arm, publication_id in enumerate(period.publications):
                 own = np.ones(len(truth.users), bool) if period.share == 0 else is_in == (ARMS[arm] == CANARY)
-                total[arm, truth.users[own]] += _ndcg(warehouse, connection, publication_id, truth)[own]
+                total[arm, truth.users[own]] += _ndcg(settings, later, warehouse, connection, publication_id, truth)[
+                    own
+                ]
                 count[arm, truth.users[own]] += 1
     return _told(settings, canary, periods, np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0))
 
@@ -142,12 +148,17 @@ def _truth(connection: duckdb.DuckDBPyConnection, settings: Settings, period: Pe
 
 
 def _ndcg(
-    warehouse: Warehouse, connection: duckdb.DuckDBPyConnection, publication_id: str, truth: Truth
+    settings: Settings,
+    later: Snapshot,
+    warehouse: Warehouse,
+    connection: duckdb.DuckDBPyConnection,
+    publication_id: str,
+    truth: Truth,
 ) -> NDArray[np.float64]:
     """Return (n,) NDCG of one publication's lists for the customers of the truth."""
     query = read_sql("publication", "arm_lists.sql")
     with warehouse.read_arrow(query, {"publication_id": publication_id}) as reader:
-        connection.register("shown", reader.read_all())
+        connection.register("shown", disguised(settings, later, reader.read_all()))
     lists = fetch_columns(
         connection,
         "select users.user_idx, items.item_idx, shown.rank from shown "

@@ -14,6 +14,7 @@ from recsys.compute import engine
 from recsys.evaluation.metrics import Truth
 from recsys.evaluation.roles import K
 from recsys.lists import Lists
+from recsys.pseudonyms import Pseudonyms
 from recsys.settings import Settings
 from recsys.snapshot import Snapshot
 
@@ -42,9 +43,9 @@ def collect_examples(
             what the model that serves shows at the same cut, if one does.
 
     Returns:
-        For each: placement, user, segment, history (product titles, the last bought first), before, after and ranked
-        (title, is_bought: in the window, other_rank: its rank in the other list or None; that of after is before, that
-        of the others is after); before is empty for a first model.
+        For each: placement, user (a pseudonym), segment, history (product titles, the last bought first), before, after
+        and ranked (title, is_bought: in the window, other_rank: its rank in the other list or None; that of after is
+        before, that of the others is after); before is empty for a first model.
     """
     chosen = _drawn(np.intersect1d(truth.users, lists[AFTER].user_idx))
     with engine(settings) as connection:
@@ -54,8 +55,10 @@ def collect_examples(
         connection.register("relevant", pa.table({c.USER_IDX: truth.pair_users, c.ITEM_IDX: truth.pair_items}))
         query = connection.sql(read_sql("evaluation", "examples.sql"), params={"cut_at": cut_at, "history": HISTORY})
         rows = query.to_arrow_table().to_pylist()
+    name = Pseudonyms.of(settings).name
     return [
-        {"placement": placement} | row | {name: row[name] or [] for name in ("history", BEFORE, AFTER, RANKED)}
+        {"placement": placement, **row, "user": name(row["user"])}
+        | {part: row[part] or [] for part in ("history", BEFORE, AFTER, RANKED)}
         for row in rows
     ]
 

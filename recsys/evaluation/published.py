@@ -1,5 +1,6 @@
 """What is live, measured against what customers bought afterwards."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,6 +15,7 @@ from recsys import columns as c
 from recsys.assets import read_sql
 from recsys.compute import engine, fetch_columns
 from recsys.cuts import lay_cut
+from recsys.disguise import real_names
 from recsys.errors import NotFoundError
 from recsys.evaluation.metrics import Truth, hit_matrix, per_customer
 from recsys.evaluation.reading import read_truth
@@ -21,6 +23,7 @@ from recsys.evaluation.roles import HEADLINE, K
 from recsys.evaluation.values import CustomerValues, summarise
 from recsys.history import eligible_items
 from recsys.lists import Lists
+from recsys.pseudonyms import Pseudonyms
 from recsys.publication import Canary, running_canary
 from recsys.ranking import write_truth
 from recsys.settings import Settings
@@ -64,7 +67,15 @@ def measure(warehouse: Warehouse, settings: Settings, later: Snapshot, placement
         c.PUBLICATION_ID: publication_id,
         c.PLACEMENT: placement,
         c.MODEL_VERSION: live[c.MODEL_VERSION][0].as_py(),
-        **measure_lists(settings, later, placement, live, as_of, canary=running_canary(warehouse, placement)),
+        **measure_lists(
+            settings,
+            later,
+            placement,
+            live,
+            as_of,
+            canary=running_canary(warehouse, placement),
+            names=real_names(settings, warehouse) if later.is_pseudonymised else None,
+        ),
     }
 
 
@@ -77,6 +88,7 @@ def measure_lists(
     *,
     last_bucket: int = c.BUCKETS,
     canary: Canary | None = None,
+    names: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Measure lists by what customers bought in the horizon after them.
 
@@ -88,6 +100,7 @@ def measure_lists(
         as_of: what the lists knew.
         last_bucket: only customers up to this bucket are measured.
         canary: whose customers saw other lists, and are left out.
+        names: the ids of pseudonyms, for the canary, if the snapshot has these.
 
     Returns:
         As of :func:`measure`, without what names the publication.
@@ -95,7 +108,7 @@ def measure_lists(
     repeats = settings.placement(placement).repeats
     with engine(settings) as connection, TemporaryDirectory() as work:
         later.attach(connection)
-        connection.register("shown", shown)
+        connection.register("shown", disguised(settings, later, shown))
         lists = _as_lists(
             fetch_columns(
                 connection,
@@ -109,7 +122,7 @@ def measure_lists(
         lay_cut(connection, as_of, fetch_columns(connection, measured, {"last": last_bucket})[c.USER_IDX])
         path = Path(work) / "truth.parquet"
         write_truth(connection, settings, items, path)
-        elsewhere = _in_canary(canary, connection)
+        elsewhere = _in_canary(canary, connection, names or {})
         truth = _without(read_truth(path, repeats=repeats), elsewhere)
         wider = _without(read_truth(path, repeats=repeats, eligible_only=False), elsewhere)
     end = as_of + timedelta(days=settings.ranker.horizon_days)
@@ -125,12 +138,22 @@ def measure_lists(
     }
 
 
-def _in_canary(canary: Canary | None, connection: duckdb.DuckDBPyConnection) -> NDArray[np.int64]:
+def disguised(settings: Settings, later: Snapshot, shown: pa.Table) -> pa.Table:
+    """Return lists by the names that their customers have in a snapshot."""
+    if not later.is_pseudonymised:
+        return shown
+    names = Pseudonyms.of(settings).names(shown[c.USER_ID].to_pylist())
+    return shown.set_column(shown.schema.get_field_index(c.USER_ID), c.USER_ID, pa.array(names, pa.string()))
+
+
+def _in_canary(
+    canary: Canary | None, connection: duckdb.DuckDBPyConnection, known: Mapping[str, str]
+) -> NDArray[np.int64]:
     """Return the customers who see a canary's lists instead."""
     if canary is None:
         return np.empty(0, np.int64)
     names = fetch_columns(connection, "select user_id from users order by user_idx")[c.USER_ID]
-    return np.flatnonzero([canary.includes(str(name)) for name in names])
+    return np.flatnonzero([canary.includes(known.get(str(name), str(name))) for name in names])
 
 
 def _without(truth: Truth, customers: NDArray[np.int64]) -> Truth:

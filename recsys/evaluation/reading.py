@@ -20,6 +20,7 @@ from recsys.evaluation.ground import Ground, Products
 from recsys.evaluation.metrics import Truth
 from recsys.evaluation.slices import Slice, customer_slices, item_slices
 from recsys.features.tables import make_item_groups
+from recsys.pseudonyms import Pseudonyms
 from recsys.settings import Settings
 from recsys.snapshot import Snapshot
 
@@ -34,7 +35,7 @@ class HoldOut:
         products: what was known about products at the cut.
         tastes: (user_count, g) purchase lines of each customer in each department.
         slices: groups of customers and products.
-        customers: (user_count,) ids by customer number.
+        customers: (user_count,) pseudonyms by customer number.
         truth: the file of what was bought in the window.
     """
 
@@ -109,7 +110,7 @@ def read_holdout(settings: Settings, snapshot: Snapshot, cut: datetime, features
                 new_days=new_days,
             ),
         ],
-        customers=np.asarray(names, dtype=object),
+        customers=np.asarray(Pseudonyms.of(settings).names(names), dtype=object),
         truth=features / "truth.parquet",
     )
 

@@ -4,6 +4,7 @@ A *source* is a folder ``sql/staging/<name>/``: ``source.toml`` says which files
 them, and one ``<canonical table>.sql`` each maps them by SELECT. :func:`init_source` writes a commented one.
 """
 
+from recsys.load.forgetting import forget_raw
 from recsys.load.loading import load_source
 from recsys.load.progress import Progress, TerminalProgress
 from recsys.load.report import CleaningRow, LoadReport
@@ -17,6 +18,7 @@ __all__ = [
     "Source",
     "TerminalProgress",
     "find_source",
+    "forget_raw",
     "init_source",
     "list_sources",
     "load_source",

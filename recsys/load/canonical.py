@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+import sqlalchemy
 from sqlalchemy import Connection
 
 from recsys.assets import read_sql
@@ -18,7 +19,9 @@ from recsys.columns import (
     USER_ID,
     USERS,
 )
+from recsys.do_not_process import DoNotProcess
 from recsys.errors import SourceError, WarehouseError
+from recsys.load.forgetting import forget_raw
 from recsys.load.raw import clean_select
 from recsys.load.report import CleaningRow
 from recsys.load.source import Source
@@ -26,6 +29,7 @@ from recsys.load.statements import statement
 from recsys.warehouse import Warehouse
 
 _KEYS: Final = {USERS: (USER_ID,), ITEMS: (ITEM_ID,), ITEM_VERSIONS: (ITEM_ID, "valid_from")}
+_OF_CUSTOMERS: Final = (USERS, EVENTS, "campaigns", "redemptions")
 _NOT_EMPTY: Final = (USERS, ITEMS, EVENTS)
 
 
@@ -77,6 +81,21 @@ class CanonicalLoad:
                 "leave anything?" + _listed(cleaning)
             )
         return count, cleaning
+
+    def leave_out(self, listed: DoNotProcess) -> dict[str, int]:
+        """Remove the rows of customers who were erased and whom the raw files name in another way.
+
+        Returns:
+            The number of rows by table.
+        """
+        known = self.warehouse.query(f"select {USER_ID} from shop.{USERS}", connection=self.connection)
+        removed: dict[str, int] = {}
+        for user_id in listed.among(row[USER_ID] for row in known) if listed.marks else []:
+            for table in _OF_CUSTOMERS:
+                sql = sqlalchemy.text(f"delete from shop.{table} where {USER_ID} = :user_id")
+                removed[table] = removed.get(table, 0) + int(self.connection.execute(sql, {USER_ID: user_id}).rowcount)
+            forget_raw(self.warehouse, self.connection, (user_id,))
+        return removed
 
     def hold_withdrawals(self) -> None:
         """Keep the consent withdrawn of customers who withdrew it here, whatever the source says."""

@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from recsys.assets import sql_path
+from recsys.do_not_process import DoNotProcess
 from recsys.errors import SettingsError, SourceError, WarehouseError
 from recsys.load.canonical import CanonicalLoad
 from recsys.load.files import fingerprint, locate
@@ -19,9 +20,10 @@ from recsys.load.report import CleaningRow, LoadReport
 from recsys.load.source import CANONICAL, Source, find_source
 from recsys.load.statements import statement
 from recsys.settings import Settings
-from recsys.warehouse import Warehouse, migrate, open_warehouse
+from recsys.warehouse import Warehouse, compact, migrate, open_warehouse
 
 _LOAD_PREFIX = "load-"
+LEFT_OUT = "do_not_process"
 
 
 def load_source(
@@ -71,6 +73,7 @@ def load_source(
     load_id = _load_id(settings, source, selection, data)
     with open_warehouse(settings, purpose=f"load {name}") as warehouse:
         migrate(warehouse)
+        listed = DoNotProcess.synced(settings, warehouse)
         if not replace_shop:
             _check_same_shop(warehouse, name)
         known = None if force else _loaded_before(warehouse, source, load_id, selection)
@@ -84,10 +87,15 @@ def load_source(
         warehouse.transaction() as connection,
     ):
         load = CanonicalLoad(warehouse, connection, source, settings.namespace, load_id, moment)
-        return _write(load, reader, selection, progress)
+        report = _write(load, reader, selection, progress, listed)
+    if any(row.rule == LEFT_OUT for row in report.cleaning):
+        compact(settings)  # the rows that were mapped before they went left their bytes in the file
+    return report
 
 
-def _write(load: CanonicalLoad, reader: RawReader, selection: Selection, progress: Progress) -> LoadReport:
+def _write(
+    load: CanonicalLoad, reader: RawReader, selection: Selection, progress: Progress, listed: DoNotProcess
+) -> LoadReport:
     load.prepare()
     _forget_previous(load)
     replace_raw(load.warehouse, load.connection, load.source, reader, progress)
@@ -96,9 +104,14 @@ def _write(load: CanonicalLoad, reader: RawReader, selection: Selection, progres
     rows = {}
     for table in CANONICAL:
         with progress.step(f"shop {table}") as advance:
-            rows[table], left_out = load.replace(table)
+            rows[table], cleaned = load.replace(table)
             advance(rows[table])
-        cleaning += left_out
+        cleaning += cleaned
+    removed = load.leave_out(listed)
+    rows = {table: count - removed.get(table, 0) for table, count in rows.items()}
+    left_out = reader.left_out() + sum(removed.values())
+    if left_out:
+        cleaning.append(CleaningRow(LEFT_OUT, "rows of customers who were erased, left out", left_out))
     load.hold_withdrawals()
     cleaning += _count_cleaning(load)
     _record(load, selection, cleaning)

@@ -3,6 +3,7 @@
 The files never touch the warehouse here: a file that can't be used stops the load before anything is written.
 """
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import Any, Final
 import duckdb
 import pyarrow as pa
 
+from recsys.do_not_process import DoNotProcess
 from recsys.errors import SourceError
 from recsys.load.relations import define
 from recsys.load.source import Source
@@ -22,6 +24,7 @@ from recsys.settings import Settings
 BATCH_ROWS: Final = 200_000
 REJECTED: Final = "recsys_rejected"
 _CHOSEN: Final = "recsys_chosen_customers"
+_LEFT_OUT: Final = "recsys_left_out_customers"
 # The warehouse's DuckDB and this one are open together: this one takes the smaller part.
 _MEMORY_SHARE: Final = 0.35
 
@@ -38,7 +41,10 @@ class Selection:
 class RawReader:
     """The raw tables of a source as relations of one DuckDB; made by :func:`open_raw`."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, source: Source, selection: Selection) -> None:
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, source: Source, selection: Selection, listed: DoNotProcess
+    ) -> None:
+        self._listed = listed
         self._connection = connection
         self._source = source
         self._selection = selection
@@ -64,7 +70,23 @@ class RawReader:
 
     def rejected(self) -> pa.Table:
         """Return the rows that could not be read: columns source_table, row (JSON), rule."""
-        return self._connection.table(REJECTED).order("all").to_arrow_table()
+        found = self._connection.table(REJECTED).order("all").to_arrow_table()
+        return found.filter(pa.array([not self._is_left_out(row) for row in found.to_pylist()], pa.bool_()))
+
+    def left_out(self) -> int:
+        """Return how many rows belong to customers who were erased and are not processed."""
+        found = 0
+        for name, table in self.tables.items():
+            if table.customer is not None:
+                sql = f'select count(*) from "{name}" where cast("{table.customer}" as varchar) in (from {_LEFT_OUT})'
+                found += int(self._connection.execute(sql).fetchall()[0][0])
+        return found
+
+    def _is_left_out(self, row: dict[str, str]) -> bool:
+        table = self.tables.get(row["source_table"].rpartition(".")[2])
+        if table is None or table.customer is None or not self._listed.marks:
+            return False
+        return bool(self._listed.among([json.loads(row["row"]).get(table.customer)]))
 
     def _wanted(self, name: str) -> str:
         table = self.tables[name]
@@ -74,6 +96,9 @@ class RawReader:
             conditions.append(f"({table.known_at}) < timestamp '{self._selection.until.isoformat(' ')}'")
         if self._selection.customers is not None and table.customer is not None:
             conditions.append(f'cast("{table.customer}" as varchar) in (from {_CHOSEN})')
+        if table.customer is not None:
+            column = f'cast("{table.customer}" as varchar)'
+            conditions.append(f"({column} is null or {column} not in (from {_LEFT_OUT}))")
         return statement("raw_rows", columns=columns, table=f'"{name}"', conditions=" and ".join(conditions))
 
     def prepare(self, data: dict[str, list[Path]]) -> None:
@@ -83,8 +108,20 @@ class RawReader:
         for name in self.tables:
             with _reported(name):
                 define(self._connection, self._source, name, data[name])
+        self._leave_out()
         if self._selection.customers is not None:
             self._choose_customers()
+
+    def _leave_out(self) -> None:
+        self._connection.execute(f"create table {_LEFT_OUT} (id varchar)")
+        for name, table in self.tables.items():
+            if table.customer is not None and self._listed.marks:
+                with _reported(name):
+                    sql = f'select distinct cast("{table.customer}" as varchar) from "{name}"'
+                    known = self._connection.execute(sql).fetchall()
+                rows = [[user_id] for user_id in self._listed.among(row[0] for row in known)]
+                if rows:
+                    self._connection.executemany(f"insert into {_LEFT_OUT} values (?)", rows)
 
     def _choose_customers(self) -> None:
         chosen = self._source.file.customers
@@ -125,7 +162,7 @@ def open_raw(
         "temp_directory": str(settings.resolved_home / "load.tmp"),
     }
     with duckdb.connect(":memory:", config=config) as connection:
-        reader = RawReader(connection, source, selection)
+        reader = RawReader(connection, source, selection, DoNotProcess.kept(settings))
         reader.prepare(data)
         yield reader
 

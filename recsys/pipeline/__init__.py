@@ -9,6 +9,7 @@ from recsys.pipeline.backfilling import archive_lists, fetch_past_models, find_p
 from recsys.pipeline.chain import evaluate_only, run_chain
 from recsys.pipeline.comparing import find_champions
 from recsys.pipeline.deciding import apply_gate, promote, register_models
+from recsys.pipeline.erasing import erase, retain
 from recsys.pipeline.evaluating import evaluate_models
 from recsys.pipeline.monitoring import check_measured, monitor
 from recsys.pipeline.reconciling import reconcile
@@ -48,6 +49,7 @@ __all__ = [
     "build_ranking_set",
     "check_measured",
     "decide",
+    "erase",
     "evaluate_cuts",
     "evaluate_models",
     "evaluate_only",
@@ -72,6 +74,7 @@ __all__ = [
     "register_models",
     "renew_canaries",
     "request_review",
+    "retain",
     "retraining_needed",
     "roll_back",
     "run_chain",

@@ -5,6 +5,7 @@ from typing import Any
 
 from recsys import publication
 from recsys.moments import parse_moment
+from recsys.pseudonyms import Pseudonyms
 from recsys.settings import Settings
 from recsys.warehouse import migrate, open_warehouse
 
@@ -59,13 +60,19 @@ def unsuppress(settings: Settings, *, suppression_id: str, by: str, reason: str,
 
 
 def set_consent(settings: Settings, *, user_id: str, is_granted: bool, by: str, reason: str, now: datetime) -> Result:
-    """Withdraw or grant a customer's consent; see :func:`recsys.publication.set_consent`."""
+    """Withdraw or grant a customer's consent; see :func:`recsys.publication.set_consent`.
+
+    The customer may be named by their pseudonym; so does the result, since schedulers keep both.
+    """
     with open_warehouse(settings, purpose="change a consent") as warehouse:
         migrate(warehouse)
-        done = publication.set_consent(
-            warehouse, settings, user_id, is_granted=is_granted, by=by, reason=reason, now=now
-        )
-    return {"user_id": done.user_id, "is_granted": done.is_granted, "skipped": done.is_skipped}
+        who = publication.resolved(warehouse.query, settings, user_id)
+        done = publication.set_consent(warehouse, settings, who, is_granted=is_granted, by=by, reason=reason, now=now)
+    return {
+        "customer": Pseudonyms.of(settings).name(done.user_id),
+        "is_granted": done.is_granted,
+        "skipped": done.is_skipped,
+    }
 
 
 def _told(rule: publication.Suppression) -> Result:

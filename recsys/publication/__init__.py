@@ -11,9 +11,9 @@ from recsys.publication.canary import refresh_canary, require_place, start_canar
 from recsys.publication.canary_moves import promote_canary, widen_canary, withdraw_canary
 from recsys.publication.canary_records import Canary, find_canary, list_canaries, require_running, running_canary
 from recsys.publication.consent import ConsentChange, list_consent_changes, set_consent
-from recsys.publication.customer import CustomerList, ListRow, customer_list
+from recsys.publication.customer import CustomerList, ListRow, customer_list, resolved
 from recsys.publication.live_files import export_live
-from recsys.publication.live_lists import LivePublication, live_list, live_publications
+from recsys.publication.live_lists import LivePublication, live_list, live_names, live_publications
 from recsys.publication.publishing import publish
 from recsys.publication.records import (
     LIVE,
@@ -60,6 +60,7 @@ __all__ = [
     "list_publications",
     "list_suppressions",
     "live_list",
+    "live_names",
     "live_publication",
     "live_publications",
     "promote_canary",
@@ -70,6 +71,7 @@ __all__ = [
     "refresh_canary",
     "require_place",
     "require_running",
+    "resolved",
     "rollback",
     "running_canary",
     "set_consent",

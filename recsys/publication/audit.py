@@ -1,5 +1,6 @@
 """The audit of a staged publication: what was stored is read back and checked before anybody sees it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +12,7 @@ import duckdb
 from recsys.assets import read_sql
 from recsys.compute import write_batches
 from recsys.errors import AuditError, ConflictError
+from recsys.pseudonyms import Pseudonyms, is_customer
 from recsys.publication.documents import to_json
 from recsys.publication.records import NewPublication
 from recsys.publication.staging import Totals, totals
@@ -29,6 +31,7 @@ _FAILURES = {
 }
 _SHORT = "short"
 _NO_DEFAULT = "no_default"
+_OF_ITEMS = ("unknown_items", "barred_items")  # whose examples are no customers
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,8 @@ def audit(
         stored = totals(bench, "stored_rows")
         query = read_sql("publication", "audit.sql")
         rows = bench.execute(query, {"items": settings.publication.items}).fetchall()
-    broken = {rule: (int(count), str(examples or "")) for rule, count, examples in rows}
+    name = Pseudonyms.of(settings).name
+    broken = {rule: (int(count), _named(rule, examples or [], name)) for rule, count, examples in rows}
     coverage = stored.user_count / publication.expected_customers if publication.expected_customers else 1.0
     failures = [
         *_against_files(stored, counted),
@@ -136,6 +140,13 @@ def _read_back(warehouse: Warehouse, bench: duckdb.DuckDBPyConnection, publicati
     with warehouse.read_arrow(query, {"publication_id": publication_id}) as reader:
         write_batches(reader, path)
     bench.read_parquet(str(path)).create_view("stored_rows", replace=True)
+
+
+def _named(rule: str, examples: list[str], name: Callable[[str], str]) -> str:
+    """Return examples as a log may show them: customers by their pseudonyms."""
+    if rule not in _OF_ITEMS:
+        examples = [name(subject) if is_customer(subject) else subject for subject in examples]
+    return ", ".join(examples)
 
 
 def _against_files(stored: Totals, counted: Totals) -> list[str]:

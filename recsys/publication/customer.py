@@ -8,6 +8,7 @@ from typing import Any
 from recsys.assets import read_sql
 from recsys.columns import DEFAULT_SUBJECT, SEGMENT_PREFIX
 from recsys.errors import NotFoundError
+from recsys.pseudonyms import Pseudonyms, is_pseudonym
 from recsys.settings import Settings
 from recsys.warehouse import Warehouse
 
@@ -56,7 +57,7 @@ def customer_list(warehouse: Warehouse, settings: Settings, user_id: str, placem
     Args:
         warehouse: an open, migrated warehouse.
         settings: the placements there are.
-        user_id: the customer; ``*`` for a visitor. Unknown customers get the default list.
+        user_id: the customer or their pseudonym; ``*`` for a visitor. Unknown customers get the default list.
         placement: where.
 
     Raises:
@@ -70,6 +71,7 @@ def find_list(query: Query, settings: Settings, user_id: str, placement: str) ->
     if placement not in settings.placements:
         known = ", ".join(sorted(settings.placements))
         raise NotFoundError(f"There is no placement {placement!r}; the settings have: {known}.")
+    user_id = resolved(query, settings, user_id)
     asked = {"user_id": user_id, "placement": placement}
     rows = query(read_sql("publication", "customer_list.sql"), asked)
     if not rows:
@@ -91,6 +93,14 @@ def find_list(query: Query, settings: Settings, user_id: str, placement: str) ->
         as_of=first["as_of"],
         rows=tuple(_row(row) for row in rows),
     )
+
+
+def resolved(query: Query, settings: Settings, user_id: str) -> str:
+    """Return the id of whom a pseudonym names, as far as the shop's tables know them; anything else as it is."""
+    if not is_pseudonym(user_id):
+        return user_id
+    known = (str(row["user_id"]) for row in query(read_sql("publication", "user_ids.sql"), {}))
+    return Pseudonyms.of(settings).find(user_id, known) or user_id
 
 
 def _row(row: dict[str, object]) -> ListRow:

@@ -1,15 +1,17 @@
 """Reads the live files: what is live, and what one customer sees, without opening the warehouse."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from recsys.assets import read_sql
 from recsys.columns import BUCKETS
 from recsys.compute import engine
 from recsys.errors import NotFoundError
+from recsys.pseudonyms import Pseudonyms
 from recsys.publication.customer import CustomerList, Query, find_list
 from recsys.publication.live_files import VERSION, VIEWS, over_live_files, read_manifest
 from recsys.settings import Settings
@@ -51,7 +53,7 @@ def live_list(settings: Settings, user_id: str, placement: str) -> CustomerList:
 
     Args:
         settings: where home is, and the placements there are.
-        user_id: the customer; ``*`` for a visitor. Unknown customers get the default list.
+        user_id: the customer or their pseudonym; ``*`` for a visitor. Unknown customers get the default list.
         placement: where.
 
     Raises:
@@ -63,6 +65,21 @@ def live_list(settings: Settings, user_id: str, placement: str) -> CustomerList:
         return find_list(_nothing, settings, user_id, placement)
     with _open(settings, manifest) as query:
         return find_list(query, settings, user_id, placement)
+
+
+def live_names(settings: Settings, pseudonyms: Collection[str]) -> dict[str, str]:
+    """Return the ids of the customers whom pseudonyms name, by pseudonym, as far as the live files know them.
+
+    Raises:
+        NotFoundError: if another version of the platform wrote the files.
+    """
+    manifest, name = _manifest(settings), Pseudonyms.of(settings).name
+    if not manifest or not pseudonyms:
+        return {}
+    with _open(settings, manifest) as query:
+        known = [str(row["user_id"]) for row in query(read_sql("publication", "user_ids.sql"), {})]
+    named = ((name(user_id), user_id) for user_id in known)
+    return {pseudonym: user_id for pseudonym, user_id in named if pseudonym in pseudonyms}
 
 
 def _nothing(sql: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:

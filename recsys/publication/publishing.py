@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from recsys import canaries, ledger
 from recsys.assets import read_sql
+from recsys.disguise import real_names
 from recsys.errors import AuditError, ConflictError, NotFoundError
 from recsys.publication.audit import Audit, audit, failed, reject
 from recsys.publication.documents import to_json
@@ -89,7 +90,7 @@ def prepare(
         ConflictError: if another attempt took the publication over, or its id is that of another kind.
     """
     attempt = uuid.uuid4().hex
-    with open_lists(settings, publication) as bench:
+    with open_lists(settings, publication, lambda: real_names(settings, warehouse)) as bench:
         counted = totals(bench, "incoming")
         is_stored = _claim(warehouse, publication, attempt, kind)
         if not is_stored:

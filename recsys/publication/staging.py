@@ -4,7 +4,7 @@ Everything is one transaction: a killed attempt leaves either nothing or all of 
 attempt replaces them. A list that the warehouse holds already, from an earlier publication, is not copied.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,7 +30,10 @@ from recsys.columns import (
     SUBJECT_ID,
 )
 from recsys.compute import engine
+from recsys.disguise import revealed
+from recsys.do_not_process import DoNotProcess
 from recsys.errors import ConflictError, ContractError
+from recsys.pseudonyms import is_pseudonym
 from recsys.publication.records import MAIN, NewPublication, find_publication
 from recsys.publication.statements import lock_storage, run
 from recsys.settings import Settings
@@ -66,8 +69,15 @@ class Totals:
 
 
 @contextmanager
-def open_lists(settings: Settings, publication: NewPublication) -> Iterator[duckdb.DuckDBPyConnection]:
+def open_lists(
+    settings: Settings, publication: NewPublication, names: Callable[[], Mapping[str, str]] = dict
+) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open an engine with the publication's files as the views ``incoming`` and ``known_items``.
+
+    Args:
+        settings: threads, memory, and who must not be processed.
+        publication: the lists.
+        names: gives the ids of pseudonyms, asked if the lists are of customers by pseudonyms.
 
     Raises:
         ContractError: naming the file and the columns that are missing or of the wrong kind.
@@ -77,9 +87,30 @@ def open_lists(settings: Settings, publication: NewPublication) -> Iterator[duck
     _check_columns(publication.lists, LIST_COLUMNS)
     _check_columns((publication.known_items,), ITEM_COLUMNS)
     with engine(settings) as bench:
-        _view(bench, "incoming", publication.lists, LIST_COLUMNS)
+        _view(bench, "given", publication.lists, LIST_COLUMNS)
+        _named(bench, settings, names)
         _view(bench, "known_items", (publication.known_items,), ITEM_COLUMNS)
         yield bench
+
+
+def _named(bench: duckdb.DuckDBPyConnection, settings: Settings, names: Callable[[], Mapping[str, str]]) -> None:
+    """Make ``incoming`` of what was given: under ids, without lists of who was erased while they were made."""
+    listed = DoNotProcess.kept(settings)
+    subjects = [str(row[0]) for row in bench.execute(f"select distinct {SUBJECT_ID} from given").fetchall()]
+    disguised = any(is_pseudonym(subject) for subject in subjects)
+    found = revealed(subjects, names()) if disguised else {}
+    known = {subject: found.get(subject, subject) for subject in subjects}
+    gone = {*listed.among(known.values())}
+    kept = {subject: user_id for subject, user_id in known.items() if user_id is not None and user_id not in gone}
+    if kept == {subject: subject for subject in subjects}:
+        bench.execute("create temp view incoming as from given")
+        return
+    pairs = {"subject": pa.array(list(kept), pa.string()), "user_id": pa.array(list(kept.values()), pa.string())}
+    bench.register("kept", pa.table(pairs))
+    bench.execute(
+        f"create temp view incoming as select given.* replace (kept.user_id as {SUBJECT_ID}) "
+        f"from given inner join kept on given.{SUBJECT_ID} = kept.subject"
+    )
 
 
 def totals(bench: duckdb.DuckDBPyConnection, relation: str) -> Totals:

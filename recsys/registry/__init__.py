@@ -21,6 +21,7 @@ from recsys.registry.aliases import (
 )
 from recsys.registry.bundles import name_bundle, open_bundle
 from recsys.registry.connection import connected
+from recsys.registry.erasing import rewrite_text, versions_of_snapshots
 from recsys.registry.models import (
     DECISION,
     ModelVersion,
@@ -76,7 +77,9 @@ __all__ = [
     "redact",
     "register_version",
     "restore_alias",
+    "rewrite_text",
     "set_alias",
     "trained_as_of",
     "tuning_run",
+    "versions_of_snapshots",
 ]

@@ -28,6 +28,7 @@ OF_THE_MACHINE = frozenset(
         "retraining",
         "logging",
         "stage_python",
+        "privacy",
     }
 )
 MAX_VALUE = 6000
@@ -46,7 +47,9 @@ def recipe_hash(settings: Settings) -> str:
 
 def parameters(settings: Settings) -> dict[str, str]:
     """Return all settings with dotted names; URLs without user names, passwords and queries."""
-    named = settings.model_dump(mode="json", exclude={"review": {"webhook_secret"}, "airflow": True})
+    named = settings.model_dump(
+        mode="json", exclude={"review": {"webhook_secret"}, "privacy": {"key"}, "airflow": True}
+    )
     named["warehouse_url"] = settings.database_url
     named["tracking_uri"] = settings.mlflow_uri
     return {name: _printable(value) for name, value in _flat("", named)}

@@ -16,7 +16,7 @@ from recsys.evaluation.report import REPORT
 from recsys.evaluation.rules import find_comparison, told
 from recsys.evaluation.sheets import Sheet, find_sheet
 from recsys.evaluation.views import of_placement, section
-from recsys.publication import read_board
+from recsys.publication import live_names, read_board
 from recsys.review.versions import SERVES, TONES, decisions_about, placement_of, status_of
 from recsys.settings import Settings
 
@@ -38,7 +38,7 @@ def review(settings: Settings, model: str, version: str) -> View:
     sheet = find_sheet(settings, model, version)
     placement = placement_of(read_board(settings), sheet.placement)
     status = status_of(sheet, placement)
-    found, missing = _evidence(sheet)
+    found, missing = _evidence(settings, sheet)
     return {
         "sheet": sheet,
         "status": status,
@@ -97,7 +97,7 @@ def _row(found: Mapping[str, Any]) -> View:
     }
 
 
-def _evidence(sheet: Sheet) -> tuple[View | None, str]:
+def _evidence(settings: Settings, sheet: Sheet) -> tuple[View | None, str]:
     figures = _figures(sheet)
     if figures is None:
         return None, (
@@ -106,7 +106,12 @@ def _evidence(sheet: Sheet) -> tuple[View | None, str]:
         )
     path = local_path(sheet.evaluation) / EXAMPLES
     examples = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
-    return section(sheet.placement, figures, sheet.verdict, of_placement(examples, sheet.placement), {}), ""
+    shown = section(sheet.placement, figures, sheet.verdict, of_placement(examples, sheet.placement), {})
+    # The files name customers by pseudonyms alone; who they are is looked up for the person who looks.
+    names = live_names(settings, {one["user"] for one in shown["examples"]})
+    for one in shown["examples"]:
+        one["name"] = names.get(one["user"], one["user"])
+    return shown, ""
 
 
 def _figures(sheet: Sheet) -> Mapping[str, Any] | None:

@@ -3,6 +3,7 @@
 from recsys.settings.candidates import DEFAULT_GENERATORS, GENERATORS, CandidateSettings, Similarity
 from recsys.settings.contracts import ContractSettings, Severity
 from recsys.settings.monitoring import MonitoringSettings, RetrainingSettings
+from recsys.settings.privacy import PrivacySettings
 from recsys.settings.settings import (
     EvaluationSettings,
     FusionRule,
@@ -33,6 +34,7 @@ __all__ = [
     "MonitoringSettings",
     "Objective",
     "PlacementSettings",
+    "PrivacySettings",
     "PublicationSettings",
     "RankerSettings",
     "RetrainingSettings",

@@ -24,6 +24,7 @@ from recsys.settings.candidates import CandidateSettings, Generator, Generators
 from recsys.settings.contracts import ContractSettings
 from recsys.settings.logging import LoggingSettings
 from recsys.settings.monitoring import MonitoringSettings, RetrainingSettings
+from recsys.settings.privacy import PrivacySettings
 from recsys.settings.section import Name, Section
 from recsys.settings.shaping import ShapingSettings
 
@@ -291,6 +292,7 @@ class Settings(BaseSettings):
     stage_python: Path | None = Field(
         None, description="the Python that Airflow's tasks run the stages with; Airflow's own if absent"
     )
+    privacy: PrivacySettings = PrivacySettings()
 
     @field_validator("home", mode="before")
     @classmethod

@@ -5,6 +5,7 @@ SQL given to :class:`Warehouse` uses ``:name`` parameters, ``cast(x as type)`` r
 nothing that only one of the two understands. Bulk data goes through Arrow, never row by row.
 """
 
+from recsys.warehouse.compacting import compact
 from recsys.warehouse.lock import Holder, current_holder
 from recsys.warehouse.migrations import migrate, pending_migrations
 from recsys.warehouse.opening import open_warehouse
@@ -13,6 +14,7 @@ from recsys.warehouse.session import Warehouse
 __all__ = [
     "Holder",
     "Warehouse",
+    "compact",
     "current_holder",
     "migrate",
     "open_warehouse",

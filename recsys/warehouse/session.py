@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine, text
 
 from recsys.warehouse import duckdb_bulk, postgres_bulk
 from recsys.warehouse.faults import reported
+from recsys.warehouse.names import split_table
 
 DUCKDB: Final = "duckdb"
 POSTGRESQL: Final = "postgresql"
@@ -57,6 +58,22 @@ class Warehouse:
                 return self.query(sql, params, connection=own)
         with reported(f"The warehouse {self.name} refused a query"):
             return [dict(row) for row in connection.execute(text(sql), params or {}).mappings()]
+
+    def vacuum(self, table: str) -> None:
+        """Let a server clear the space of a table's deleted rows; readers go on. An embedded file has nothing to clear.
+
+        Args:
+            table: ``schema.table``.
+
+        Raises:
+            ValueError: if ``table`` isn't ``schema.table`` in lower-case letters, digits and underscores.
+            WarehouseError: for whatever engine or driver raise.
+        """
+        schema, name = split_table(table)
+        if self.dialect == POSTGRESQL:
+            with reported(f"The warehouse {self.name} refused to clear {table}"), self._engine.connect() as connection:
+                direct = connection.execution_options(isolation_level="AUTOCOMMIT")
+                direct.execute(text(f"vacuum {schema}.{name}"))
 
     def columns_of(self, connection: Connection, select: str) -> list[str]:
         """Return the column names that a SELECT without parameters gives, without running it.

@@ -33,23 +33,23 @@ items as (
     where publication_rows.item_id is not null
 )
 
-select 'ranks' as rule, count(*) as failures, array_to_string(min(subject_id, 3), ', ') as examples
+select 'ranks' as rule, count(*) as failures, min(subject_id, 3) as examples
 from lists
 where rank_count <> row_count or first_rank <> 1 or last_rank <> row_count
 union all
-select 'repeats', count(*), array_to_string(min(subject_id, 3), ', ')
+select 'repeats', count(*), min(subject_id, 3)
 from lists
 where item_count < row_count
 union all
-select 'unknown_items', count(*), array_to_string(min(item_id, 3), ', ')
+select 'unknown_items', count(*), min(item_id, 3)
 from items
 where not known
 union all
-select 'barred_items', count(*), array_to_string(min(item_id, 3), ', ')
+select 'barred_items', count(*), min(item_id, 3)
 from items
 where known and recommendable is distinct from true
 union all
-select 'incomplete', count(*), array_to_string(min(subject_id, 3), ', ')
+select 'incomplete', count(*), min(subject_id, 3)
 from publication_rows
 where
     item_id is null
@@ -58,21 +58,21 @@ where
     or trim(coalesce(source, '')) = ''
     or trim(coalesce(reason, '')) = ''
 union all
-select 'propensities', count(*), array_to_string(min(subject_id, 3), ', ')
+select 'propensities', count(*), min(subject_id, 3)
 from publication_rows
 where propensity is not null and not (propensity > 0 and propensity <= 1)
 union all
-select 'buckets', count(*), array_to_string(min(subject_id, 3), ', ')
+select 'buckets', count(*), min(subject_id, 3)
 from subjects
 where
     bucket_count > 1
     or (is_default and first_bucket <> -1)
     or (not is_default and (first_bucket < 0 or last_bucket > 4095))
 union all
-select 'no_default', cast(count(*) = 0 as integer), ''
+select 'no_default', cast(count(*) = 0 as integer), []
 from lists
 where bucket = -1 and subject_id = '*'
 union all
-select 'short', count(*), array_to_string(min(subject_id, 3), ', ')
+select 'short', count(*), min(subject_id, 3)
 from lists
 where row_count < $items

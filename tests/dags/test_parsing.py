@@ -29,7 +29,7 @@ def run_in_clean_process(code: str, home: Path, **environment: str) -> subproces
 
 def test_all_dags_are_there() -> None:
     decisions = ("approve", "canary", "decide", "reconcile", "rollback", "suppress")
-    names = sorted(["backfill", "monitor", "publish", "train", *decisions])
+    names = sorted(["backfill", "erase", "monitor", "publish", "train", *decisions])
     assert [f"recsys_{name}.py" for name in names] == DAG_FILES
 
 

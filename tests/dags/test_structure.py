@@ -22,10 +22,11 @@ HOLDS_WAREHOUSE = {
     "archive",
     "canaries",
     "trial",
+    "erasure",
 }
 CHAIN = ("recsys_train", "recsys_publish")
 DECISIONS = ("recsys_approve", "recsys_decide", "recsys_reconcile", "recsys_rollback")
-OTHERS = ("recsys_suppress", "recsys_monitor", "recsys_backfill", "recsys_canary")
+OTHERS = ("recsys_suppress", "recsys_monitor", "recsys_backfill", "recsys_canary", "recsys_erase")
 AT_ONCE = ("recsys_approve", "recsys_decide", "recsys_rollback", "recsys_canary")
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from recsys.assets import assets_root
+from recsys.pseudonyms import Pseudonyms
 from recsys.publication import list_consent_changes, list_suppressions, live_list, publish
 from recsys.settings import Settings, load_settings
 from recsys.warehouse import open_warehouse
@@ -66,7 +67,7 @@ def test_hide_products_and_show_them_again(settings: Settings, dag: Any) -> None
 
 def test_withdraw_and_grant_consent(settings: Settings, dag: Any) -> None:
     for action, is_own in (("withdraw consent", False), ("grant consent", True)):
-        assert run(dag, action=action, customer=user_id(0)) == "success"
+        assert run(dag, action=action, customer=Pseudonyms.of(settings).name(user_id(0))) == "success"
         assert (live_list(settings, user_id(0), PLACEMENT).subject_id == user_id(0)) is is_own
     with open_warehouse(settings, purpose="test") as warehouse:
         assert [change.changed_by for change in list_consent_changes(warehouse, user_id(0))] == ["dag_test"] * 2
@@ -80,7 +81,8 @@ def test_what_the_shop_does_not_have_fails_and_changes_nothing(settings: Setting
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("action", "drop"), ("placement", "homepage"), ("until", "tomorrow"), ("reason", "")]
+    ("name", "value"),
+    [("action", "drop"), ("placement", "homepage"), ("until", "tomorrow"), ("reason", ""), ("customer", "u0001")],
 )
 def test_the_form_refuses_what_it_does_not_offer(dag: Any, name: str, value: str) -> None:
     from airflow.sdk.exceptions import ParamValidationError

@@ -1,0 +1,2 @@
+delete from shop.quarantine
+where seen_at < :before

@@ -1,0 +1,2 @@
+delete from shop.quarantine
+where cast("row" as varchar) = :row_text
