@@ -289,6 +289,8 @@ class Service:
 
 def main(words: list[str]) -> int:
     """Run one command line of ``docker``."""
+    # A container's processes don't know what the shell that calls this has set.
+    os.umask(0o022)
     project = Project(Path.cwd(), Path(os.environ[STATE]))
     if words[:1] != ["compose"]:
         raise SystemExit(f"only `docker compose` is known here, not {words}")
