@@ -48,4 +48,8 @@ if [ "$user" = 0 ]; then
     user=10001
     chown -R "$user" "$folder"
 fi
-printf 'RECSYS_UID=%s\nCOMPOSE_PROFILES=%s\n' "$user" "$profile" >.env
+{
+    [ ! -f .env ] || grep -vE '^(RECSYS_UID|COMPOSE_PROFILES)=' .env || true
+    printf 'RECSYS_UID=%s\nCOMPOSE_PROFILES=%s\n' "$user" "$profile"
+} >.env.new
+mv .env.new .env

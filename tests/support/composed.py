@@ -1,9 +1,9 @@
-"""A stand-in for `docker compose` where no container engine runs: the services of docker-compose.yml as plain processes.
+"""A stand-in for `docker compose` where no engine runs: the services of docker-compose.yml as plain processes.
 
-Each service's own command, entry point, environment, secrets, dependencies and health check are taken from the file;
-what differs from a container is mapped in one place (:class:`Mapped`): names of services and 0.0.0.0 become 127.0.0.1, ports become
-free ones, and a container's paths become folders below ``COMPOSED_STATE``. A service gets the secrets that it declares
-and no others. It is called as ``docker`` is, from the project's folder: :func:`install` puts it on a path.
+Each service's own command, entry point, environment, secrets, dependencies and health check are taken from the file.
+What differs from a container is mapped as its command is started: names of services and 0.0.0.0 become 127.0.0.1, ports
+become free ones, and a container's paths become folders below ``COMPOSED_STATE``. A service gets the secrets that it
+declares and no others. It is called as ``docker`` is, from the project's folder: :func:`install` puts it on a path.
 """
 
 import json
@@ -17,7 +17,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import psutil
 import yaml
 
 from recsys.stack.processes import end_sessions, session_members, tail
@@ -197,7 +196,9 @@ class Service:
         for volume in self.given.get("volumes", []):
             source, target = volume.split(":")[:2]
             is_bound = source.startswith(".")
-            found[target] = self.box / "bound" / Path(source).name if is_bound else self.project.state / "volumes" / source
+            found[target] = (
+                self.box / "bound" / Path(source).name if is_bound else self.project.state / "volumes" / source
+            )
         return found
 
     def _fill(self) -> None:
@@ -260,7 +261,16 @@ class Service:
         if data.is_dir() and any(data.iterdir()):
             return
         options = ["--auth-local=trust", "--auth-host=scram-sha-256", *environment["POSTGRES_INITDB_ARGS"].split()]
-        self._do("initdb", "--no-sync", "-D", data, "-U", "postgres", f"--pwfile={environment['POSTGRES_PASSWORD_FILE']}", *options)
+        self._do(
+            "initdb",
+            "--no-sync",
+            "-D",
+            data,
+            "-U",
+            "postgres",
+            f"--pwfile={environment['POSTGRES_PASSWORD_FILE']}",
+            *options,
+        )
         with (data / "pg_hba.conf").open("a", encoding="utf-8") as rules:
             rules.write("host all all all scram-sha-256\n")
         server = f"-k {self.box} -p {environment['PGPORT']} -c listen_addresses='' -c fsync=off"
@@ -279,6 +289,8 @@ class Service:
 
 def main(words: list[str]) -> int:
     """Run one command line of ``docker``."""
+    # A container's processes don't know what the shell that calls this has set.
+    os.umask(0o022)
     project = Project(Path.cwd(), Path(os.environ[STATE]))
     if words[:1] != ["compose"]:
         raise SystemExit(f"only `docker compose` is known here, not {words}")
@@ -291,7 +303,9 @@ def main(words: list[str]) -> int:
         return project.services[name].run(command, with_entrypoint=verb == "run")
     options = {word for word in rest if word.startswith("--")}
     names = [word for word in rest if not word.startswith("--")]
-    if verb == "up" and options <= {"--build", "--detach", "--wait"}:
+    if verb == "ps" and options == {"--services"}:
+        sys.stdout.writelines(f"{name}\n" for name, one in project.services.items() if one.is_running)
+    elif verb == "up" and options <= {"--build", "--detach", "--wait"}:
         project.up(names)
     elif verb == "stop" and not options:
         project.stop(names)
