@@ -1,7 +1,9 @@
 """Removes a customer from what a load keeps beside the canonical tables: raw tables, their helpers, rejected rows."""
 
 import json
+import re
 from collections import defaultdict
+from collections.abc import Iterator
 from typing import Any, Final
 
 from sqlalchemy import Connection, text
@@ -13,6 +15,7 @@ from recsys.load.source import find_source
 from recsys.warehouse import Warehouse
 
 _RAW: Final = "raw_"
+_PARTED: Final = re.compile(r"[,;|\t\"']")
 
 
 def forget_raw(warehouse: Warehouse, connection: Connection, names: tuple[str, ...]) -> dict[str, int]:
@@ -76,5 +79,17 @@ def _from_quarantine(warehouse: Warehouse, connection: Connection, columns: set[
 def _is_of(row: dict[str, Any], columns: set[str], names: tuple[str, ...]) -> bool:
     """Tell whether a rejected row is of a customer: by its columns of customers, by any where it has none."""
     declared = [row[name] for name in columns if name in row]
-    values = declared or list(row.values())
-    return any(str(value).strip() in names for value in values if value is not None)
+    values = [str(value).strip() for value in declared if value is not None] if declared else cells_of(row)
+    return any(value in names for value in values)
+
+
+def cells_of(row: Any) -> Iterator[str]:
+    """Yield the single values of a rejected row, however it was kept; a line that is no CSV is cut at what parts it."""
+    if isinstance(row, dict):
+        for name, value in row.items():
+            yield from map(str.strip, _PARTED.split(str(value))) if name == "text" else cells_of(value)
+    elif isinstance(row, list):
+        for value in row:
+            yield from cells_of(value)
+    elif row is not None:
+        yield str(row).strip()

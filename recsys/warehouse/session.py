@@ -72,8 +72,13 @@ class Warehouse:
         schema, name = split_table(table)
         if self.dialect == POSTGRESQL:
             with reported(f"The warehouse {self.name} refused to clear {table}"), self._engine.connect() as connection:
-                direct = connection.execution_options(isolation_level="AUTOCOMMIT")
-                direct.execute(text(f"vacuum {schema}.{name}"))
+                driver: Any = connection.connection.driver_connection
+                driver.rollback()  # what a new connection was set up by; a vacuum runs in no transaction
+                driver.autocommit = True
+                try:
+                    driver.execute(f"vacuum {schema}.{name}")
+                finally:
+                    driver.autocommit = False
 
     def columns_of(self, connection: Connection, select: str) -> list[str]:
         """Return the column names that a SELECT without parameters gives, without running it.
