@@ -4,6 +4,7 @@ import getpass
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
+from time import perf_counter
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -101,8 +102,8 @@ def rollback(
     """Return a placement to its previous publication.
 
     What is live is withdrawn at once; the version that made the previous lists is the champion again.
-    Nothing is
-    trained. The alias in MLflow follows, now or at the next run.
+    Nothing is trained. The alias in MLflow follows, now or at the next run. It tells how long it took until
+    readers saw the lists of before.
 
     \b
     Examples:
@@ -113,17 +114,18 @@ def rollback(
     from recsys.publication import rollback as roll_back
 
     settings = read_settings()
-    now = clock()
+    now, begun = clock(), perf_counter()
     if placement is not None:
         settings.placement(placement)
     with open_ready(settings, "recsys rollback") as warehouse:
         where = placement or _only_live(warehouse, settings)
         decided_by = by or getpass.getuser()
         record = roll_back(warehouse, settings, where, decided_by=decided_by, channel="cli", reason=reason, now=now)
+    taken = perf_counter() - begun
     console = make_console()
     console.print(
         f"{where}: {record.publication_id} is live again (as of {record.as_of:%Y-%m-%d %H:%M}, version "
-        f"{record.model_version} of {record.model_name}).",
+        f"{record.model_version} of {record.model_name}). Readers saw it after {taken:.1f} s.",
         markup=False,
     )
     for line in follow_aliases(settings, now):

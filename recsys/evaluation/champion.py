@@ -18,7 +18,6 @@ from pydantic import ValidationError
 
 from recsys.artifacts import local_path
 from recsys.errors import NotFoundError
-from recsys.evaluation.health import Features, first_customers
 from recsys.evaluation.metrics import NOTHING, shown_matrix
 from recsys.evaluation.roles import K
 from recsys.evaluation.shaped import Candidates
@@ -145,10 +144,8 @@ def _unknowing(about: Mapping[str, Any], cut: datetime) -> str:
 
 def champion_candidates(
     settings: Settings, champion: Champion, made_of: Ingredients, cut: datetime, rows: Path | None
-) -> tuple[Candidates, Features]:
+) -> Candidates:
     """Return (r,) user_idx, item_idx and score of what a champion would have chosen from at a cut.
-
-    Beside it the features of the first customers' candidates, to time its ranking by.
 
     Args:
         settings: in force, for threads and memory.
@@ -168,11 +165,11 @@ def champion_candidates(
         return _scored(settings, champion, path)
 
 
-def _scored(settings: Settings, champion: Champion, rows: Path) -> tuple[Candidates, Features]:
+def _scored(settings: Settings, champion: Champion, rows: Path) -> Candidates:
     read = RankingSet.read([rows])
     wanted = np.array([read.names.index(name) for name in champion.ranker.names])
     scores = champion.ranker.scores(read.features[:, wanted], settings.thread_count)
-    return (read.user_idx, read.item_idx, scores), first_customers(read, champion.ranker)
+    return read.user_idx, read.item_idx, scores
 
 
 def describe(champion: Champion | NotCompared) -> dict[str, Any]:

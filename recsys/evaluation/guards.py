@@ -91,7 +91,7 @@ def _speed(figures: Figures, gate: GateSettings) -> Rule:
     new, old = seconds.get(figures["ranker"]), seconds.get(CHAMPION)
     is_known = is_number(new) and is_number(old) and old > 0
     return make_rule(
-        "ranks 1,000 customers about as fast (95th percentile, against the champion's)",
+        "scores 1,000 customers about as fast (95th percentile, against the champion's)",
         _rounded(new / old) if is_known else None,
         f"at most {gate.max_slowdown:g} times",
         is_known and new <= gate.max_slowdown * old,

@@ -10,7 +10,7 @@ import numpy as np
 from recsys.artifacts import open_artifact
 from recsys.cuts import CutPlan
 from recsys.evaluation.fusions import fused_lists
-from recsys.evaluation.health import Features, first_customers, release_figures
+from recsys.evaluation.health import Timed, release_figures
 from recsys.evaluation.metrics import Truth, hit_matrix, ndcg
 from recsys.evaluation.models import Compared, compare_models
 from recsys.evaluation.reading import HoldOut
@@ -34,13 +34,13 @@ class Measured:
         compared: the figures, and the customers' values that they were made of.
         ranked: the twin's lists.
         shaped: the same as customers would see them.
-        timed: the twin, and the features of the first customers' candidates.
+        timed: the twin, and what its candidates are made of.
     """
 
     compared: Compared
     ranked: Lists
     shaped: Lists
-    timed: tuple[Ranker, Features]
+    timed: Timed
 
 
 def evaluate_placement(
@@ -99,7 +99,7 @@ def evaluate_placement(
     compared.figures["release"] = release_figures(twin, release, rows, settings.thread_count)
     compared.figures["importance"] = twin.importance()
     compared.figures["learning_curve"] = _learning_curve(twin, rows, ground.truth, settings.thread_count)
-    return Measured(compared, models[RANKER], shaping.lists, (twin, first_customers(rows, twin)))
+    return Measured(compared, models[RANKER], shaping.lists, Timed(twin, made_of, rules))
 
 
 def _learning_curve(twin: Ranker, rows: RankingSet, truth: Truth, threads: int) -> dict[str, list[Any]]:

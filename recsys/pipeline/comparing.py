@@ -9,12 +9,11 @@ from recsys.artifacts import facts_of, open_artifact
 from recsys.cuts import CutPlan
 from recsys.errors import NotFoundError, RegistryError
 from recsys.evaluation.champion import Champion, champion_candidates
-from recsys.evaluation.health import Features
+from recsys.evaluation.health import Timed
 from recsys.evaluation.holdout import HOLDOUT
 from recsys.evaluation.shaped import shape_ranking
 from recsys.lists import Lists
 from recsys.pipeline.training import generate_candidates
-from recsys.ranking import Ranker
 from recsys.ranking.ingredients import Ingredients
 from recsys.ranking.ranker import MODEL_FILE
 from recsys.scoring import Recipe
@@ -92,13 +91,13 @@ class Chosen:
         ranked: its lists.
         shown: the same as customers would have seen them.
         is_refreshed: whether the training does what made it, on newer data.
-        timed: its ranker, and the features of the first customers' candidates.
+        timed: its ranker, and what its candidates are made of.
     """
 
     ranked: Lists
     shown: Lists
     is_refreshed: bool
-    timed: tuple[Ranker, Features]
+    timed: Timed
 
 
 def chosen_by(
@@ -123,11 +122,12 @@ def chosen_by(
         made_of = _proposed_again(settings, champion.recipe, made_of)
     elif own == champion.recipe:
         rows = open_artifact(ranking_set) / placement / f"{HOLDOUT}.parquet"
-    candidates, timed = champion_candidates(settings, champion, made_of, plan.holdout, rows)
+    candidates = champion_candidates(settings, champion, made_of, plan.holdout, rows)
     applied = champion.recipe.apply(settings)
     shaping = shape_ranking(applied, made_of.snapshot, placement, plan.holdout, candidates, k)
     is_refresh = champion.is_refreshed_by(own, settings.ranker_of(placement).model_dump(mode="json"))
-    return Chosen(Lists.ranked(*candidates, k), shaping.lists, is_refresh, (champion.ranker, timed))
+    timed = Timed(champion.ranker, made_of, champion.recipe.rules)
+    return Chosen(Lists.ranked(*candidates, k), shaping.lists, is_refresh, timed)
 
 
 def _proposed_again(settings: Settings, recipe: Recipe, made_of: Ingredients) -> Ingredients:

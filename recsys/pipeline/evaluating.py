@@ -13,7 +13,7 @@ from recsys.evaluation.catalogue import catalogue, list_features
 from recsys.evaluation.champion import NotCompared, changes, describe, open_champion
 from recsys.evaluation.examples import AFTER, BEFORE, RANKED, collect_examples
 from recsys.evaluation.gate import judge
-from recsys.evaluation.health import ranking_times
+from recsys.evaluation.health import scoring_times
 from recsys.evaluation.holdout import evaluate_placement
 from recsys.evaluation.reading import read_holdout
 from recsys.evaluation.report import REPORT, write_report
@@ -80,7 +80,7 @@ def evaluate_models(
             if about and chosen is not None:
                 about["changes"] = changes(chosen.shown, measured.shaped)
                 timed = {RANKER: measured.timed, CHAMPION: chosen.timed}
-                about["seconds"] = ranking_times(timed, settings.thread_count)
+                about["seconds"] = scoring_times(settings, timed, plan.holdout)
             evaluation["placements"][placement] = compared.figures | {CHAMPION: about}
             compared.values.write(folder / VALUES / f"{placement}.parquet")
             truth = holdout.ground(repeats=settings.placement(placement).repeats).truth

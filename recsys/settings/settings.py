@@ -162,7 +162,7 @@ class GateSettings(Section):
         0.25, ge=0, le=1, description="share of the champion's coverage and variety that may be lost"
     )
     max_new_products: float = Field(7.0, ge=0, le=10, description="of the ten of a list, on average")
-    max_slowdown: float = Field(2.0, gt=0, description="times the champion's time to rank")
+    max_slowdown: float = Field(2.0, gt=0, description="times the champion's time to score 1,000 customers")
     min_release_overlap: float = Field(
         0.35, ge=0, le=1, description="mean share of the ten that a release and its evaluation twin have in common"
     )

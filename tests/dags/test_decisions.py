@@ -13,7 +13,7 @@ import pytest
 
 from recsys import ledger, registry
 from recsys.assets import assets_root
-from recsys.publication import live_publication, publish
+from recsys.publication import list_canaries, live_publication, publish, start_canary
 from recsys.settings import Settings, load_settings
 from recsys.warehouse import open_warehouse
 from tests.support.publications import ITEMS, NOW, approve, made_lists, write_publication
@@ -167,3 +167,29 @@ def test_a_move_in_mlflow_is_followed_and_announced(settings: Settings, warehous
     refused = run(dags["recsys_reconcile"])
     assert (str(refused.state), announced(refused)) == ("skipped", [])
     assert registry.get_alias(settings, MODEL, "champion") == "1"
+
+
+def test_a_canary_is_widened_and_ended_by_a_form(settings: Settings, warehouse: Peek, dags: dict[str, Any]) -> None:
+    lists = write_publication(settings.resolved_home / "files", "c1", made_lists(label="c1"), version="1")
+    who: Any = {"decided_by": "ada", "channel": "cli", "reason": "worth a try"}
+    with open_warehouse(settings, purpose="test") as opened:
+        begun = start_canary(opened, settings, lists, share=0.1, **who, now=NOW)
+
+    def tasks(action: str, **form: object) -> dict[str, str]:
+        asked = {"action": action, "placement": PLACEMENT, "reason": "seen", "decided_by": "ada", **form}
+        done = dags["recsys_canary"].test(run_conf=asked, logical_date=datetime.now(UTC))
+        return {one.task_id: str(one.state) for one in done.get_task_instances()}
+
+    moved = {"action": "success", "move": "success", "snapshot": "skipped", "trial": "skipped"}
+    assert tasks("widen", share=50, canary=begun.canary_id) == moved
+    assert tasks("widen", share=60, canary="for_you-canary-0009")["move"] == "failed"
+    assert tasks("start")["action"] == "failed"  # which version?
+    with open_warehouse(settings, purpose="test") as opened:
+        [wider] = list_canaries(opened, PLACEMENT)
+    assert (wider.share, wider.status) == (0.5, "running")
+    assert tasks("withdraw") == moved
+    with open_warehouse(settings, purpose="test") as opened:
+        assert [one.status for one in list_canaries(opened, PLACEMENT)] == ["withdrawn"]
+    said = [(one.verdict, one.decided_by, one.channel) for one in warehouse.decisions()[-2:]]
+    assert said == [("canary", WHO, "airflow"), ("rejected", WHO, "airflow")]
+    assert live(settings) == "p2"

@@ -221,6 +221,17 @@ def test_the_form_refuses_a_decision_that_says_too_little(dags: dict[str, Any], 
         params.validate()
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("action", "end"), ("share", 0), ("share", 101), ("share", "10%"), ("version", "two"), ("placement", "homepage")],
+)
+def test_the_form_of_a_canary_refuses_what_it_does_not_offer(dags: dict[str, Any], name: str, value: object) -> None:
+    from airflow.sdk.exceptions import ParamValidationError
+
+    with pytest.raises(ParamValidationError):
+        dags["recsys_canary"].params.get_param(name).resolve(value)
+
+
 def test_who_decides_is_whom_airflow_knows() -> None:
     from types import SimpleNamespace
 

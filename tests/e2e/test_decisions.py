@@ -34,6 +34,7 @@ from tests.support.backfills import KEPT, MOVED, registered, stored
 from tests.support.killed_workers import Killer
 from tests.support.mlflow_server import free_port
 from tests.support.planted import debris
+from tests.support.served import approved_only, check_arms, shown
 from tests.support.warehouse import write_small_shop
 
 DEADLINE = 600.0
@@ -288,32 +289,6 @@ def test_past_days_are_made_by_airflow_s_backfill_and_nobody_sees_them(stack: St
     assert {run.run_id for run in stack.api.runs("recsys_publish", limit=100)} == published
 
 
-def shown(settings: Settings, placement: str = "for_you") -> dict[str, list[tuple[str, str]]]:
-    """Return the publication and the item of each row that customers see, by customer, in the view."""
-    query = """
-        select user_id, publication_id, item_id from recsys.live_recommendations
-        where placement = :placement and user_id like 'u%' order by user_id, rank
-    """
-    found: dict[str, list[tuple[str, str]]] = {}
-    with open_warehouse(settings, purpose="test") as warehouse:
-        for row in warehouse.query(query, {"placement": placement}):
-            found.setdefault(row["user_id"], []).append((row["publication_id"], row["item_id"]))
-    assert len(found) > 200
-    return found
-
-
-def check_arms(settings: Settings, canary: Canary, main: str) -> set[str]:
-    """Check that each customer sees their arm's publication, in the view and in the live files; return who is in."""
-    seen = {user: {publication for publication, _ in rows} for user, rows in shown(settings).items()}
-    inside = {user for user in seen if canary.includes(user)}
-    assert seen == {user: {canary.publication_id if user in inside else main} for user in seen}
-    for user in (min(inside), max(inside), *sorted(set(seen) - inside)[:2]):
-        assert live_list(settings, user, "for_you").publication_id == (
-            canary.publication_id if user in inside else main
-        )
-    return inside
-
-
 def trial(settings: Settings) -> Canary:
     with open_warehouse(settings, purpose="test") as warehouse:
         found = running_canary(warehouse, "for_you")
@@ -376,17 +351,6 @@ def test_a_form_hides_a_product_at_once_and_a_rollback_does_not_bring_it_back(st
     assert is_gone()
 
 
-def approved_only(settings: Settings) -> None:
-    """Check that all that is live is of the ledger's champion, and was allowed by a decision."""
-    with open_warehouse(settings, purpose="test") as warehouse:
-        for placement in settings.placements:
-            champion = ledger.champion(warehouse, placement)
-            found = live_publication(warehouse, placement)
-            assert champion is not None and found is not None
-            assert (found.model_name, found.model_version) == (champion.model_name, champion.model_version)
-            assert found.decision_id in {one.decision_id for one in ledger.list_decisions(warehouse, placement)}
-
-
 def test_killed_workers_leave_nothing_and_the_next_try_publishes(stack: Stack, served: Settings) -> None:
     version, before = live(served)
     run = stack.api.trigger("recsys_publish", {"as_of": "2024-12-20", "placements": ["for_you"]}, "test")
@@ -400,4 +364,26 @@ def test_killed_workers_leave_nothing_and_the_next_try_publishes(stack: Stack, s
     assert [(one.status, one.as_of) for one in made] == [("live", datetime(2024, 12, 20))]
     approved_only(served)
     assert {len(rows) for rows in shown(served).values()} == {10}
+    assert debris(served.resolved_home) == []
+
+
+@pytest.mark.soak
+def test_a_worker_killed_in_every_stage_of_a_training_and_a_publication(stack: Stack, served: Settings) -> None:
+    """Each stage that holds a lock is killed once in its midst; a training only ever makes a version that waits."""
+    before, known = live(served), registered(served)
+    trained = stack.api.trigger("recsys_train", {"as_of": "2024-12-28", "placements": ["for_you"]}, "test")
+    stages = ("snapshot", "features", "candidates", "ranking_set", "ranker", "evaluation", "registration", "gate")
+    killer = Killer(stack, trained, dict.fromkeys(stages, ".lock"))
+    killer.run()
+    assert sorted(killer.killed) == sorted(stages)
+    assert finished(stack, trained) == "success"
+    assert live(served) == before
+    assert len(registered(served)) == len(known) + 1
+    run = stack.api.trigger("recsys_publish", {"as_of": "2024-12-28", "placements": ["for_you"]}, "test")
+    killer = Killer(stack, run, dict.fromkeys(("state", "scoring", "publication"), ".lock"))
+    killer.run()
+    assert killer.killed == ["state", "scoring", "publication"]
+    assert finished(stack, run) == "success"
+    assert live(served)[0] == before[0] and live(served)[1] != before[1]
+    approved_only(served)
     assert debris(served.resolved_home) == []

@@ -228,8 +228,8 @@ def test_the_variety_must_be_kept_where_there_are_categories() -> None:
     [
         ({"changes": {"new_products": 7.5}}, "customers recognise their lists"),
         ({"changes": {}}, "customers recognise their lists"),
-        ({"seconds": {"ranker": 0.21, "champion": 0.1}}, "ranks 1,000 customers about as fast"),
-        ({"seconds": {}}, "ranks 1,000 customers about as fast"),
+        ({"seconds": {"ranker": 0.21, "champion": 0.1}}, "scores 1,000 customers about as fast"),
+        ({"seconds": {}}, "scores 1,000 customers about as fast"),
     ],
 )
 def test_lists_that_nobody_would_recognise_and_a_slow_model_fail(changed: dict[str, Any], rule: str) -> None:

@@ -1,10 +1,12 @@
 """A release beside its twin, and times, on rankers whose order is known."""
 
+from pathlib import Path
+
+import duckdb
 import lightgbm as lgb
 import numpy as np
-import pytest
 
-from recsys.evaluation.health import TIMED_CUSTOMERS, first_customers, ranking_times, release_figures
+from recsys.evaluation.health import _of_first_customers, release_figures
 from recsys.ranking import Ranker, RankingSet
 
 ITEMS = 20
@@ -60,11 +62,20 @@ def test_nothing_to_rank_is_nothing_to_tell() -> None:
     assert release_figures(ranker((1, 0)), ranker((1, 0)), rows(0), 1) == {}
 
 
-def test_a_ranking_is_timed_on_a_thousand_customers_by_the_columns_of_its_own() -> None:
-    one = Ranker(ranker((1, 0)).booster, ("b", "a"))
-    features = first_customers(rows(TIMED_CUSTOMERS + 50), one)
-    assert features.shape == (TIMED_CUSTOMERS * ITEMS, 2)
-    assert features[0].tolist() == pytest.approx([1, 0])
-    found = ranking_times({"new": (one, features), "old": (one, features[:ITEMS])}, 1)
-    assert set(found) == {"new", "old"}
-    assert all(seconds > 0 for seconds in found.values())
+def test_a_thousand_customers_are_timed_with_all_that_every_generator_proposed_to_them(tmp_path: Path) -> None:
+    """One generator proposes to even customers, the other to all from 5 on; those beyond the thousand stay out."""
+    proposals = {}
+    connection = duckdb.connect()
+    for name, chosen in {"even": "user_idx % 2 = 0", "later": "user_idx >= 5"}.items():
+        proposals[name] = tmp_path / f"all_{name}.parquet"
+        connection.execute(
+            "copy (select user_idx, item_idx, 0.5 as score, item_idx + 1 as rank from range(1007) as u(user_idx), "
+            f"range(3) as i(item_idx) where {chosen}) to '{proposals[name]}' (format parquet)"
+        )
+    own = _of_first_customers(connection, proposals, tmp_path)
+    counted = {
+        name: connection.execute(f"select count(*), min(user_idx), max(user_idx) from '{path}'").fetchone()
+        for name, path in own.items()
+    }
+    # 1 and 3 have no proposal, so the thousandth customer is 1001.
+    assert counted == {"even": (3 * 501, 0, 1000), "later": (3 * 997, 5, 1001)}

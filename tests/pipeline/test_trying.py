@@ -2,7 +2,9 @@
 
 import os
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -10,8 +12,8 @@ from typer.testing import CliRunner, Result
 from recsys import ledger, pipeline, registry
 from recsys.cli import app
 from recsys.cli.canary import parse_share
-from recsys.errors import SettingsError
-from recsys.publication import Canary, list_publications, live_list, running_canary
+from recsys.errors import NotFoundError, RefusedError, SettingsError
+from recsys.publication import Canary, list_canaries, list_publications, live_list, running_canary
 from recsys.settings import Settings
 from recsys.warehouse import open_warehouse
 from tests.support.chain import published, run, write_chain_shop
@@ -95,6 +97,10 @@ def test_from_a_share_to_everybody(settings: Settings) -> None:
     measured = pipeline.measure_canary(settings, canary_id=canary.canary_id, now=NOW)
     assert measured["low"] < 0 < measured["high"]
 
+    # While it runs, a look at MLflow leaves its version waiting for a decision.
+    assert pipeline.reconcile(settings, now=NOW)["approved"] == []
+    assert registry.get_version(settings, MODEL, "2").tags["review"] == "pending"
+
     refreshed = command("refresh")
     assert refreshed.exit_code == 0, refreshed.output
     newer = running(settings)
@@ -117,6 +123,26 @@ def test_from_a_share_to_everybody(settings: Settings) -> None:
     assert kinds[newer.publication_id] == "main"
 
 
+def test_a_retry_after_the_end_ends_nothing_anew_and_an_ended_one_is_measured(settings: Settings) -> None:
+    with open_warehouse(settings, purpose="test") as warehouse:
+        ended = list_canaries(warehouse, PLACEMENT)[0]
+        decided = ledger.list_decisions(warehouse, PLACEMENT)
+    assert ended.ended_at is not None
+    who: Any = {"decided_by": "ada", "channel": "airflow", "reason": "again", "now": ended.ended_at}
+    asked: Any = {"placement": PLACEMENT, "move": "promote", "canary_id": ended.canary_id, **who}
+    again = pipeline.move_canary(settings, **asked, since=ended.ended_at - timedelta(minutes=1))
+    assert (again["canary_id"], again["status"]) == (ended.canary_id, "promoted")
+    with pytest.raises(NotFoundError, match="No canary runs on for_you"):
+        pipeline.move_canary(settings, **asked, since=ended.ended_at)
+    with pytest.raises(NotFoundError, match="No canary runs on for_you"):
+        pipeline.move_canary(settings, **{**asked, "move": "withdraw"}, since=ended.started_at)
+    with open_warehouse(settings, purpose="test") as warehouse:
+        assert ledger.list_decisions(warehouse, PLACEMENT) == decided
+    shown = command("status", ended.canary_id).output
+    assert "bought from 2024-12-01T00:00:00" in shown and "canary - main" in shown
+    assert "There is no canary 'x'" in command("status", "x").stderr
+
+
 def test_a_shadow_that_is_rejected_is_gone_and_mlflow_being_away_is_no_failure(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -128,12 +154,24 @@ def test_a_shadow_that_is_rejected_is_gone_and_mlflow_being_away_is_no_failure(
     assert seen(settings) == before
     with open_warehouse(settings, purpose="test") as warehouse:
         assert "override: look" in ledger.list_decisions(warehouse, PLACEMENT)[-1].reason
+    canary = running(settings)
+    snapshot = pipeline.take_snapshot(settings, as_of="latest", now=NOW)["snapshot"]
+    fitted = pipeline.fit_canaries(settings, snapshot=snapshot, placements=[PLACEMENT])
+    assert fitted["canaries"] == {PLACEMENT: canary.canary_id}
     monkeypatch.setenv("RECSYS_TRACKING_URI", "http://127.0.0.1:9")
     ended = command("end", "--withdraw", "--why", "no better")
     assert ended.exit_code == 0, ended.output
     assert "is withdrawn: version 3 of recsys_for_you is shown to nobody any more." in ended.output
     assert "MLflow follows at the next run: MLflow at http://127.0.0.1:9" in ended.output
     assert seen(settings) == before
+    # A publication that makes newer lists of it at this moment tells it and does not fail; a start does not undo it.
+    made: Any = {"state": fitted["state"], "lists": [], "placement": PLACEMENT, "run_id": "test", "now": NOW}
+    told = pipeline.refresh_canary(settings, **made, canary_id=canary.canary_id)
+    assert (told["canary_id"], told["status"]) == (canary.canary_id, "withdrawn")
+    with pytest.raises(RefusedError, match="is withdrawn since this began"):
+        pipeline.start_canary(
+            settings, **made, share=0.1, decided_by="ada", channel="airflow", reason="x", since=canary.started_at
+        )
 
 
 @pytest.mark.parametrize(("text", "share"), [("10%", 0.1), ("0.1", 0.1), ("0", 0.0), ("100%", 1.0), ("1", 1.0)])

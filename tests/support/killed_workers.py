@@ -63,7 +63,7 @@ class Killer:
 
     def _kill(self, instance: str, lock: str) -> bool:
         """Kill the process of a task instance when it takes a lock; say whether that was so before it ended."""
-        process = self._process(instance)
+        process, pause = self._process(instance), threading.Event()
         while process is not None:
             try:
                 held = [file.path for file in process.open_files() if file.path.startswith(self._home)]
@@ -74,6 +74,7 @@ class Killer:
                     return False
             except (psutil.NoSuchProcess, ProcessLookupError):
                 return False
+            pause.wait(0.005)
         return False
 
     @property
