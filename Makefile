@@ -9,7 +9,7 @@ INTERACTIONS ?=
 export VENV PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint bench soak lock clean system-packages
+.PHONY: help install run test lint bench soak lock audit clean system-packages
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -54,6 +54,9 @@ lock: $(INSTALLED)  ## resolve requirements.lock anew; ARGS=--upgrade takes the 
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-header --no-annotate --no-deps .ci/datasets.in -o .ci/datasets.lock $(ARGS)
 	@! grep -nE '://|^-' requirements.lock .ci/datasets.lock || { echo "a lock names a host or a path"; exit 1; }
+
+audit: $(INSTALLED)  ## look the locked versions up in the advisory database (asks a service on the network)
+	$(BIN)/pip-audit --disable-pip --require-hashes -r requirements.lock $(ARGS)
 
 system-packages:
 	@bash .ci/system-packages.sh
