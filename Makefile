@@ -56,7 +56,7 @@ lock: $(INSTALLED)  ## resolve requirements.lock anew; ARGS=--upgrade takes the 
 	@! grep -nE '://|^-' requirements.lock .ci/datasets.lock || { echo "a lock names a host or a path"; exit 1; }
 
 audit: $(INSTALLED)  ## look the locked versions up in the advisory database (asks a service on the network)
-	$(BIN)/pip-audit --disable-pip --require-hashes -r requirements.lock $(ARGS)
+	$(BIN)/pip-audit --strict --disable-pip --require-hashes -r requirements.lock $(ARGS)
 
 system-packages:
 	@bash .ci/system-packages.sh
