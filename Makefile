@@ -10,7 +10,7 @@ PROFILE ?= celery
 export VENV PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint bench soak lock clean stack-up stack-down system-packages
+.PHONY: help install run test test-lowest lint bench bench-publication soak lock audit clean stack-up stack-down system-packages
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -65,6 +65,9 @@ lock: $(INSTALLED)  ## resolve requirements.lock anew; ARGS=--upgrade takes the 
 		--no-header --no-annotate --extra server --constraint requirements.lock pyproject.toml .docker/build.in \
 		-o .docker/requirements.lock
 	@! grep -nE '://|^-' requirements.lock .ci/datasets.lock .docker/requirements.lock || { echo "a lock names a host or a path"; exit 1; }
+
+audit: $(INSTALLED)  ## look the locked versions up in the advisory database (asks a service on the network)
+	$(BIN)/pip-audit --strict --disable-pip --require-hashes -r requirements.lock $(ARGS)
 
 system-packages:
 	@bash .ci/system-packages.sh

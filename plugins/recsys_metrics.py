@@ -4,11 +4,17 @@ A scraper has a bearer token of Airflow (``POST /auth/token``), like any other c
 file that monitoring replaces as a whole: the warehouse, which a task may hold, is not opened.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from airflow.plugins_manager import AirflowPlugin
 from fastapi import Depends, FastAPI, Request
 from fastapi.responses import PlainTextResponse
+
+HEADERS: Final = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+}
 
 
 async def logged_in(request: Request) -> None:
@@ -39,9 +45,9 @@ def metrics() -> PlainTextResponse:
     try:
         settings = load_settings()
     except RecsysError as error:
-        return PlainTextResponse(f"{error}\n", 500)
+        return PlainTextResponse(f"{error}\n", 500, HEADERS)
     text = prometheus_text(latest_figures(settings), settings.namespace)
-    return PlainTextResponse(text, media_type=CONTENT_TYPE, headers={"Cache-Control": "no-store"})
+    return PlainTextResponse(text, media_type=CONTENT_TYPE, headers=HEADERS)
 
 
 class MetricsPlugin(AirflowPlugin):

@@ -27,7 +27,7 @@ ARCHIVE: Final = "archive"
 DEFAULT_BUCKET: Final = -1
 """The bucket of default lists, below those of customers."""
 
-_SAFE_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$")
+_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class NewPublication:
         Raises:
             SettingsError: naming the id.
         """
-        if not _SAFE_NAME.match(self.publication_id):
+        if not _SAFE_NAME.fullmatch(self.publication_id):
             raise SettingsError(
                 f"The publication id {self.publication_id!r} can't be used, since it names a folder: "
                 "use letters, digits, '.', '_' and '-'."

@@ -2,7 +2,8 @@
 
 import re
 
-_TABLE = re.compile(r"^([a-z][a-z0-9_]*)\.([a-z][a-z0-9_]*)$")
+# No longer than PostgreSQL's names, which it would cut; to the very end of the text, line breaks included.
+_TABLE = re.compile(r"([a-z][a-z0-9_]{0,62})\.([a-z][a-z0-9_]{0,62})")
 
 
 def split_table(table: str) -> tuple[str, str]:
@@ -11,7 +12,7 @@ def split_table(table: str) -> tuple[str, str]:
     Raises:
         ValueError: if it isn't two names of lower-case letters, digits and underscores.
     """
-    match = _TABLE.match(table)
+    match = _TABLE.fullmatch(table)
     if match is None:
         raise ValueError(f"{table!r} is not schema.table in lower-case letters, digits and underscores")
     return match.group(1), match.group(2)

@@ -58,6 +58,8 @@ def test_it_tells_the_newest_figures_while_a_task_holds_the_warehouse(client: Te
         answer = client.get("/metrics")
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
     lines = answer.text.splitlines()
     assert "recsys_data_age_hours 3.5" in lines
     assert 'recsys_measurement_status{name="data_age_hours"} 0.0' in lines
