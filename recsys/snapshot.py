@@ -46,7 +46,7 @@ from recsys.artifacts import (
 )
 from recsys.assets import read_sql
 from recsys.compute import engine, write_batches, write_parquet
-from recsys.errors import ContractError, SettingsError
+from recsys.errors import ContractError, NotFoundError, SettingsError
 from recsys.moments import parse_moment
 from recsys.settings import Settings
 from recsys.warehouse import Warehouse, open_warehouse
@@ -274,6 +274,18 @@ def last_good(settings: Settings, moment: datetime) -> contracts.Base | None:
     report = settings.resolved_home / REPORTS / f"{path.parent.name}.json"
     age = contracts.age_in(json.loads(report.read_text(encoding="utf-8"))) if report.is_file() else None
     return contracts.Base(path.parent.name, as_of, manifest["profile"], age)
+
+
+def newest_report(settings: Settings) -> str:
+    """Return what the newest check of the contracts found, as JSON.
+
+    Raises:
+        NotFoundError: if no check was ever made.
+    """
+    reports = list((settings.resolved_home / REPORTS).glob("*.json"))
+    if not reports:
+        raise NotFoundError("No snapshot was checked yet: recsys run takes one.")
+    return max(reports, key=lambda path: path.stat().st_mtime_ns).read_text(encoding="utf-8")
 
 
 def _check(

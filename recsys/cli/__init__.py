@@ -4,7 +4,20 @@ Each command reads the clock once, opens the warehouse for as short as it can, a
 when it runs, so that help and completion are quick.
 """
 
-from recsys.cli import canary, chain, decisions, doctor, evaluation, lists, monitoring, rules, shop, tuning, withholding
+from recsys.cli import (
+    canary,
+    chain,
+    decisions,
+    doctor,
+    evaluation,
+    lists,
+    monitoring,
+    quarantine,
+    rules,
+    shop,
+    tuning,
+    withholding,
+)
 from recsys.cli.app import app
 
 __all__ = [
@@ -16,6 +29,7 @@ __all__ = [
     "evaluation",
     "lists",
     "monitoring",
+    "quarantine",
     "rules",
     "shop",
     "tuning",
