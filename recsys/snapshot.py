@@ -315,7 +315,10 @@ def _check(
 
 
 def _keep_report(settings: Settings, report: contracts.Report, name: str) -> Path:
-    return replace_json(settings.resolved_home / REPORTS / f"{name}.json", report.as_json())
+    """Write a report beside the snapshot; when its content was first taken stays, for it tells what age is usual."""
+    path = settings.resolved_home / REPORTS / f"{name}.json"
+    first = json.loads(path.read_text(encoding="utf-8"))["first_taken_at"] if path.is_file() else None
+    return replace_json(path, report.as_json() | ({"first_taken_at": first} if first and name != STOPPED else {}))
 
 
 def _extract(warehouse: Warehouse, raw: Path, moment: datetime, latest_allowed: datetime) -> None:
