@@ -49,7 +49,7 @@ from recsys.assets import read_sql
 from recsys.compute import engine, write_batches, write_parquet
 from recsys.disguise import disguise, reveal_rows
 from recsys.do_not_process import leave_out
-from recsys.errors import ContractError, SettingsError
+from recsys.errors import ContractError, NotFoundError, SettingsError
 from recsys.moments import parse_moment
 from recsys.settings import Settings
 from recsys.warehouse import Warehouse, open_warehouse
@@ -301,6 +301,18 @@ def last_good(settings: Settings, moment: datetime) -> contracts.Base | None:
     return contracts.Base(path.parent.name, as_of, manifest["profile"], age)
 
 
+def newest_report(settings: Settings) -> str:
+    """Return what the newest check of the contracts found, as JSON.
+
+    Raises:
+        NotFoundError: if no check was ever made.
+    """
+    reports = list((settings.resolved_home / REPORTS).glob("*.json"))
+    if not reports:
+        raise NotFoundError("No snapshot was checked yet: recsys run takes one.")
+    return max(reports, key=lambda path: path.stat().st_mtime_ns).read_text(encoding="utf-8")
+
+
 def _check(
     connection: duckdb.DuckDBPyConnection,
     raw: Path,
@@ -328,7 +340,10 @@ def _check(
 
 
 def _keep_report(settings: Settings, report: contracts.Report, name: str) -> Path:
-    return replace_json(settings.resolved_home / REPORTS / f"{name}.json", report.as_json())
+    """Write a report beside the snapshot; when its content was first taken stays, for it tells what age is usual."""
+    path = settings.resolved_home / REPORTS / f"{name}.json"
+    first = json.loads(path.read_text(encoding="utf-8"))["first_taken_at"] if path.is_file() else None
+    return replace_json(path, report.as_json() | ({"first_taken_at": first} if first and name != STOPPED else {}))
 
 
 def _extract(warehouse: Warehouse, raw: Path, moment: datetime, latest_allowed: datetime) -> None:

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from recsys import columns as c
+from recsys.contracts import Quarantined, Rule
 from recsys.knowledge.contradictions import LEFT, RIGHT
 from recsys.knowledge.loading import holds
 from recsys.ledger import Champion, Decision
@@ -173,6 +174,32 @@ def measurement_table(latest: Mapping[str, Any]) -> Table:
     for row in rows:
         figures = ("" if row[name] is None else f"{row[name]:,.4g}" for name in ("value", "limit"))
         _add(table, row["status"], row["placement"], row["name"], row["part"], *figures, row["message"])
+    return table
+
+
+def contract_table(rules: Sequence[Rule]) -> Table:
+    """Return the contracts' rules, one a row."""
+    table = Table("rule", "table", "column", "severity", "what breaks it")
+    for rule in rules:
+        _add(table, rule.id, rule.table, rule.column, rule.severity, rule.says)
+    return table
+
+
+def quarantine_counts_table(counts: Sequence[Mapping[str, Any]]) -> Table:
+    """Return how many rows are in quarantine, one table, rule and run a row."""
+    table = Table("table", "rule", "run", "rows", "first seen", "last seen")
+    for row in counts:
+        times = _time(row["seen_from"]), _time(row["seen_until"])
+        _add(table, row["source_table"], row["rule"], row["run_id"], f"{row['row_count']:,}", *times)
+    return table
+
+
+def quarantine_table(rows: Sequence[Quarantined]) -> Table:
+    """Return quarantined rows, one a row."""
+    table = Table("id", "table", "rule", "status", "seen", "row")
+    for row in rows:
+        told = ", ".join(f"{name}={value}" for name, value in row.current.items() if value is not None)
+        _add(table, row.quarantine_id[:12], row.source_table, row.rule, row.status, _time(row.seen_at), told)
     return table
 
 

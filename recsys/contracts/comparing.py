@@ -189,7 +189,8 @@ def _day(profile: Profile, least: int) -> NDArray[np.float64] | None:
     """Return (24,) events of each hour; None if they are too few."""
     if sum(part["rows"] for part in profile.values()) < least:
         return None
-    return np.array([part["hours"] for part in profile.values()], np.float64).sum(axis=0).reshape(24)
+    hours: NDArray[np.float64] = np.array([part["hours"] for part in profile.values()], np.float64).sum(axis=0)
+    return hours
 
 
 def _mix(ground: Ground) -> Found:

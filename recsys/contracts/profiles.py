@@ -60,10 +60,10 @@ def valid_count(engine: duckdb.DuckDBPyConnection, table: str) -> int:
 
 
 def age_in(report: Mapping[str, Any]) -> timedelta | None:
-    """Return how old the newest event was when a kept report was made; None if there was none."""
+    """Return how old the newest event was when a kept report was first made; None if there was none."""
     if report["newest"] is None:
         return None
-    return datetime.fromisoformat(report["taken_at"]) - datetime.fromisoformat(report["newest"])
+    return datetime.fromisoformat(report["first_taken_at"]) - datetime.fromisoformat(report["newest"])
 
 
 def describe(engine: duckdb.DuckDBPyConnection, as_of: datetime, recent_days: int) -> dict[str, Any]:

@@ -92,6 +92,7 @@ class Report:
         return {
             "as_of": self.as_of.isoformat(),
             "taken_at": self.taken_at.isoformat(),
+            "first_taken_at": self.taken_at.isoformat(),
             "newest": self.newest.isoformat() if self.newest else None,
             "base": self.base,
             "is_stopped": self.is_stopped,

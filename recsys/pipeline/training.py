@@ -42,6 +42,8 @@ def take_snapshot(settings: Settings, *, as_of: str, now: datetime) -> Result:
         "as_of": taken.as_of.isoformat(),
         "rows": taken.manifest["rows"],
         "rejected": sum(artifact.facts["rejected"].values()),
+        "report": artifact.facts["report"],
+        "broken": artifact.facts["broken"],
         "reused": artifact.reused,
     }
 

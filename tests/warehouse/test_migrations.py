@@ -36,7 +36,7 @@ def test_the_schema_is_made_once_and_documents_each_grain(warehouse: Warehouse) 
         "where relnamespace = 'shop'\\:\\:regnamespace and relkind = 'r'",
     }[warehouse.dialect]
     comments = {row["table_name"]: row["comment"] for row in warehouse.query(sql)}
-    assert len(comments) == 13
+    assert len(comments) == 14
     assert all(comment.startswith("one row per ") for comment in comments.values()), comments
 
 
