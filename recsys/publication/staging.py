@@ -31,6 +31,7 @@ from recsys.columns import (
 )
 from recsys.compute import engine
 from recsys.errors import ConflictError, ContractError
+from recsys.publication.parts import store_rows
 from recsys.publication.records import MAIN, NewPublication, find_publication
 from recsys.publication.statements import lock_storage, run
 from recsys.settings import Settings
@@ -135,7 +136,7 @@ def stage(
         _register(warehouse, connection, publication, counted, chosen)
         _load_stored(warehouse, bench, publication.placement)
         warehouse.append(connection, f"{PUBLISHED}.publication_lists", _lists(bench, publication))
-        warehouse.append(connection, f"{PUBLISHED}.list_rows", _new_rows(bench, publication))
+        store_rows(warehouse, connection, publication.placement, _new_rows(bench, publication))
 
 
 def _register(
