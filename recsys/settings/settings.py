@@ -241,6 +241,9 @@ class Settings(BaseSettings):
 
     home: Path = Field(Path(".recsys"), description="where everything of a run lives")
     warehouse_url: str | None = Field(None, description="SQLAlchemy URL; a DuckDB file under home if absent")
+    statement_timeout_seconds: float = Field(
+        3600.0, ge=0, description="after which a PostgreSQL server ends a statement of ours; 0: never"
+    )
     namespace: Name = Field("recsys", description="prefix of the names of models, DAGs and pools")
     threads: int = Field(0, ge=0, description="threads a stage uses; 0: all cores of the machine")
     memory_limit_gb: float = Field(3.0, gt=0, description="what DuckDB may hold in memory, in GiB")

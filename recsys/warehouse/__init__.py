@@ -8,6 +8,7 @@ nothing that only one of the two understands. Bulk data goes through Arrow, neve
 from recsys.warehouse.lock import Holder, current_holder
 from recsys.warehouse.migrations import migrate, pending_migrations
 from recsys.warehouse.opening import open_warehouse
+from recsys.warehouse.retrying import retried
 from recsys.warehouse.session import Warehouse
 
 __all__ = [
@@ -17,4 +18,5 @@ __all__ = [
     "migrate",
     "open_warehouse",
     "pending_migrations",
+    "retried",
 ]
