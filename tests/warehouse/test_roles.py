@@ -54,7 +54,6 @@ REFUSED = {
         "select * from recsys.published_rows",
         "select * from recsys.decisions",
         "select * from shop.users",
-        "delete from recsys.live_recommendations",
         "select recsys.drop_unused_list_parts('for_you')",
         "create temp table mine (n int)",
         *DDL,
