@@ -13,7 +13,7 @@ export VENV PYTHON
 .PHONY: help install run test test-lowest lint bench bench-publication soak lock audit clean stack-up stack-down system-packages
 
 help:  ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' Makefile
 	@echo "  options: ARGS='--exit' (run), ARGS='tests/dags -k train' (test), INTERACTIONS=FILE (bench), PYTHON=python3.12 (install)"
 
 install: $(INSTALLED)  ## build the environment from the lock; does nothing when it is up to date
@@ -45,6 +45,9 @@ bench: $(INSTALLED)  ## measure the demo shop: every model at four cuts, then th
 	@if [ -n "$(INTERACTIONS)" ]; then \
 		$(BIN)/recsys evaluate --interactions "$(INTERACTIONS)" --protocol leave-one-out; \
 	else echo "For leave-one-out on a file of yours: make bench INTERACTIONS=events.parquet"; fi
+
+bench-publication: $(INSTALLED) system-packages  ## rows a second of a publication, on both engines
+	$(BIN)/python -m tests.benchmarks.publication $(ARGS)
 
 soak: $(INSTALLED) system-packages  ## the tests that take long
 	$(BIN)/pytest -m soak $(ARGS)

@@ -37,6 +37,10 @@ class WarehouseBusyError(WarehouseError):
     """Another process holds the embedded warehouse; the message names it."""
 
 
+class TransientWarehouseError(WarehouseError):
+    """The server undid the work for a reason that passes: a deadlock, a clash, a connection that was cut."""
+
+
 class AuditError(RecsysError):
     """A staged publication failed its audit; it stays out of sight and the old one stays live."""
 

@@ -14,6 +14,7 @@ from recsys.compute import write_batches
 from recsys.errors import AuditError, ConflictError
 from recsys.pseudonyms import Pseudonyms, is_customer
 from recsys.publication.documents import to_json
+from recsys.publication.parts import drop_unused, remove_orphans
 from recsys.publication.records import NewPublication
 from recsys.publication.staging import Totals, totals
 from recsys.publication.statements import lock_storage, run
@@ -117,7 +118,8 @@ def reject(warehouse: Warehouse, publication: NewPublication, found: Audit, *, a
                 f"taken it over meanwhile. {failure_text(publication, found)}"
             )
         run(connection, "remove_lists", publication_id=publication.publication_id)
-        run(connection, "remove_orphans", placement=publication.placement)
+        remove_orphans(warehouse, connection, publication.placement)
+    drop_unused(warehouse, publication.placement)
 
 
 def failure_text(publication: NewPublication, found: Audit) -> str:

@@ -85,7 +85,8 @@ def _export_lists(warehouse: Warehouse, folder: Path, publication_id: str) -> No
 
 
 def _write_lists(warehouse: Warehouse, path: Path, publication_id: str) -> None:
-    query = read_sql("publication", "publication_rows.sql")
+    # Ordered, so that a reader of one customer's list skips what is of others.
+    query = read_sql("publication", "publication_rows.sql") + "order by bucket, subject_id, rank"
     with warehouse.read_arrow(query, {"publication_id": publication_id}) as reader:
         write_batches(reader, path)
 

@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 
 from recsys import ledger
 from recsys.assets import read_sql
+from recsys.publication.parts import drop_unused, remove_orphans
 from recsys.publication.records import (
     ARCHIVE,
     MAIN,
@@ -53,7 +54,8 @@ def prune(warehouse: Warehouse, settings: Settings, placement: str, *, now: date
             run(connection, "remove_lists", publication_id=publication_id)
             run(connection, "archive_publication", publication_id=publication_id, now=now)
         if gone:
-            run(connection, "remove_orphans", placement=placement)
+            remove_orphans(warehouse, connection, placement)
+    drop_unused(warehouse, placement)
     return gone
 
 

@@ -28,7 +28,7 @@ from recsys.publication.records import (
 from recsys.publication.staging import open_lists, stage, totals
 from recsys.publication.statements import run
 from recsys.settings import Settings
-from recsys.warehouse import Warehouse
+from recsys.warehouse import Warehouse, retried
 
 
 def publish(
@@ -59,7 +59,8 @@ def publish(
     is_skipped = _is_live(warehouse, publication)
     if not is_skipped:
         try:
-            _bring_live(warehouse, settings, publication, now=now)
+            # A repeated attempt takes over what the one before has staged.
+            retried(lambda: _bring_live(warehouse, settings, publication, now=now))
         except ConflictError:
             # An overlapping attempt of the same task may have finished the work; anything else is an error.
             is_skipped = _is_live(warehouse, publication)

@@ -34,6 +34,7 @@ from recsys.disguise import revealed
 from recsys.do_not_process import DoNotProcess
 from recsys.errors import ConflictError, ContractError
 from recsys.pseudonyms import is_pseudonym
+from recsys.publication.parts import store_rows
 from recsys.publication.records import MAIN, NewPublication, find_publication
 from recsys.publication.statements import lock_storage, run
 from recsys.settings import Settings
@@ -166,7 +167,7 @@ def stage(
         _register(warehouse, connection, publication, counted, chosen)
         _load_stored(warehouse, bench, publication.placement)
         warehouse.append(connection, f"{PUBLISHED}.publication_lists", _lists(bench, publication))
-        warehouse.append(connection, f"{PUBLISHED}.list_rows", _new_rows(bench, publication))
+        store_rows(warehouse, connection, publication.placement, _new_rows(bench, publication))
 
 
 def _register(

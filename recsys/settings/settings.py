@@ -258,6 +258,9 @@ class Settings(BaseSettings):
     warehouse_url: str | None = Field(
         None, repr=False, description="SQLAlchemy URL; a DuckDB file under home if absent"
     )
+    statement_timeout_seconds: float = Field(
+        3600.0, ge=0, description="after which a PostgreSQL server ends a statement of ours; 0: never"
+    )
     namespace: Name = Field("recsys", description="prefix of the names of models, DAGs and pools")
     threads: int = Field(0, ge=0, description="threads a stage uses; 0: all cores of the machine")
     memory_limit_gb: float = Field(3.0, gt=0, description="what DuckDB may hold in memory, in GiB")

@@ -9,6 +9,7 @@ from recsys.warehouse.compacting import compact
 from recsys.warehouse.lock import Holder, current_holder
 from recsys.warehouse.migrations import migrate, pending_migrations
 from recsys.warehouse.opening import open_warehouse
+from recsys.warehouse.retrying import retried
 from recsys.warehouse.session import Warehouse
 
 __all__ = [
@@ -19,4 +20,5 @@ __all__ = [
     "migrate",
     "open_warehouse",
     "pending_migrations",
+    "retried",
 ]

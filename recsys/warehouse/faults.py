@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 import duckdb
 import psycopg
 from adbc_driver_manager import Error as AdbcError
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from recsys.errors import WarehouseBusyError, WarehouseError
+from recsys.errors import TransientWarehouseError, WarehouseBusyError, WarehouseError
 from recsys.redaction import redact_text
 
 # What the engines say, in lower case, and what to tell a person instead. The first match counts.
@@ -25,6 +26,16 @@ _HINTS: tuple[tuple[str, str], ...] = (
     ("checksum", "The file is damaged. Move it away and load the shop again, or restore a copy."),
     ("storage version", "The file was written by another version of DuckDB. Use that one, or load again."),
     ("out of memory", "Raise RECSYS_MEMORY_LIMIT_GB, or use fewer threads (RECSYS_THREADS)."),
+    (
+        "statement timeout",
+        "It took longer than RECSYS_STATEMENT_TIMEOUT_SECONDS allows: raise that if it is rightly slow.",
+    ),
+    ("lock timeout", "Another program held what was needed for too long. Let it finish, and run this again."),
+    ("deadlock detected", "Two programs waited for each other, and this one was stopped. Run it again."),
+    ("could not serialize access", "Another program changed the same rows meanwhile. Run it again."),
+    ("server closed the connection", "The connection was cut; what was not finished was undone. Run it again."),
+    ("terminating connection", "The connection was cut; what was not finished was undone. Run it again."),
+    ("too many clients", "The server has no connection left. Raise its max_connections, or run less at once."),
     ("password authentication failed", "Check user and password in RECSYS_WAREHOUSE_URL."),
     ("connection refused", "Is the server running, and are host and port in RECSYS_WAREHOUSE_URL right?"),
     ("failed to resolve host", "Check the host in RECSYS_WAREHOUSE_URL."),
@@ -33,6 +44,9 @@ _HINTS: tuple[tuple[str, str], ...] = (
     ("permission denied", "Give the warehouse's user the right to do this, or use another one."),
     ("is a directory", "RECSYS_WAREHOUSE_URL must name a file, not a folder."),
 )
+# Classes of SQLSTATE: clashes of transactions, broken connections. Codes: an administrator's stop, a start under way.
+_TRANSIENT: Final = ("40", "08")
+_STOPPED: Final = ("57P01", "57P02", "57P03")
 _DRIVER_ERRORS = (SQLAlchemyError, duckdb.Error, psycopg.Error, AdbcError)
 
 
@@ -51,11 +65,20 @@ def reported(doing: str) -> Iterator[None]:
 
     Raises:
         WarehouseBusyError: if another program has the DuckDB file open.
+        TransientWarehouseError: if a clash, a deadlock or a cut connection undid it; the same may succeed again.
         WarehouseError: for anything else that engine or driver raise.
     """
     try:
         yield
     except _DRIVER_ERRORS as error:
         message = f"{doing}: {explain(error)}"
-        kind = WarehouseBusyError if "could not set lock on file" in str(error).lower() else WarehouseError
-        raise kind(message) from error
+        raise _kind(error)(message) from error
+
+
+def _kind(error: BaseException) -> type[WarehouseError]:
+    if "could not set lock on file" in str(error).lower():
+        return WarehouseBusyError
+    # SQLAlchemy's error holds the driver's, which alone has the code; ADBC's has it under the same name.
+    code = getattr(getattr(error, "orig", None) or error, "sqlstate", None) or ""
+    is_cut = isinstance(error, DBAPIError) and error.connection_invalidated
+    return TransientWarehouseError if is_cut or code[:2] in _TRANSIENT or code in _STOPPED else WarehouseError

@@ -40,7 +40,10 @@ def migrate(warehouse: Warehouse, *, folder: Path | None = None) -> list[str]:
     Raises:
         WarehouseError: if an applied file was changed since, or a statement fails; what came before stays.
     """
-    applied = []
+    applied: list[str] = []
+    # Without anything to do no right to make anything is needed: who publishes has none.
+    if not _has_work(warehouse, folder):
+        return applied
     for name, statements in _files(folder, warehouse.dialect):
         with warehouse.transaction() as connection:
             if warehouse.dialect == POSTGRESQL:
@@ -58,19 +61,37 @@ def migrate(warehouse: Warehouse, *, folder: Path | None = None) -> list[str]:
 
 def pending_migrations(warehouse: Warehouse) -> list[str]:
     """Return the names of the migrations that this warehouse lacks, in order."""
-    known = warehouse.query(
-        "select 1 as found from information_schema.tables "
-        "where table_schema = 'recsys' and table_name = 'schema_migrations'"
-    )
-    rows = warehouse.query("select name from recsys.schema_migrations") if known else []
-    applied = {row["name"] for row in rows}
+    applied = _checksums(warehouse)
     return [name for name, _ in _files(None, warehouse.dialect) if name not in applied]
 
 
 def split_statements(script: str) -> list[str]:
-    """Return the statements of a script: each ends in a semicolon at the end of a line."""
-    parts = re.split(r";[ \t]*(?:\n|$)", script)
+    """Return the statements of a script: each ends in a semicolon at the end of a line that is not between ``$$``."""
+    parts = [""]
+    for number, piece in enumerate(script.split("$$")):
+        if number % 2:
+            parts[-1] += f"$${piece}$$"
+            continue
+        first, *following = re.split(r";[ \t]*(?:\n|$)", piece)
+        parts[-1] += first
+        parts += following
     return [part.strip() for part in parts if _has_code(part)]
+
+
+def _checksums(warehouse: Warehouse) -> dict[str, str]:
+    """Return the checksums of the migrations that ran, by name."""
+    known = warehouse.query(
+        "select 1 as found from information_schema.tables "
+        "where table_schema = 'recsys' and table_name = 'schema_migrations'"
+    )
+    rows = warehouse.query("select name, checksum from recsys.schema_migrations") if known else []
+    return {row["name"]: row["checksum"] for row in rows}
+
+
+def _has_work(warehouse: Warehouse, folder: Path | None) -> bool:
+    """Whether a file was not applied, or was changed since."""
+    applied = _checksums(warehouse)
+    return any(applied.get(name) != _checksum(script) for name, script in _files(folder, warehouse.dialect))
 
 
 def _has_code(part: str) -> bool:

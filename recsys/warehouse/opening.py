@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Engine, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError
 
@@ -15,10 +16,11 @@ from recsys.redaction import is_secret_name
 from recsys.settings import Settings
 from recsys.warehouse.faults import reported
 from recsys.warehouse.lock import hold_lock
+from recsys.warehouse.retrying import retried
+from recsys.warehouse.server import server_engine, server_url
 from recsys.warehouse.session import DUCKDB, POSTGRESQL, Warehouse
 
 _BACKENDS: Final = {"duckdb": DUCKDB, "postgresql": POSTGRESQL, "postgres": POSTGRESQL}
-_CONNECT_SECONDS: Final = 10
 
 
 @contextmanager
@@ -40,7 +42,8 @@ def open_warehouse(settings: Settings, *, purpose: str, timeout: float = 120) ->
     """
     url = warehouse_url(settings)
     if _BACKENDS[url.get_backend_name()] == POSTGRESQL:
-        yield from _opened(_postgres_engine(url), POSTGRESQL, url)
+        connected = server_url(url, purpose=purpose, statement_seconds=settings.statement_timeout_seconds)
+        yield from _opened(_postgres_engine(connected), POSTGRESQL, url)
         return
     database = Path(str(url.database))
     try:
@@ -106,7 +109,7 @@ def _use_utc(driver: Any, _record: object) -> None:
 
 
 def _postgres_engine(url: URL) -> Engine:
-    engine = create_engine(url.set(drivername="postgresql+psycopg"), connect_args={"connect_timeout": _CONNECT_SECONDS})
+    engine = server_engine(url)
     event.listen(engine, "connect", _use_utc)
     return engine
 
@@ -115,11 +118,15 @@ def _opened(engine: Engine, dialect: str, url: URL) -> Iterator[Warehouse]:
     hidden = {option: "***" for option in url.query if is_secret_name(option)}
     name = url.update_query_dict(hidden).render_as_string(hide_password=True)
     try:
-        with reported(f"The warehouse {name} can't be opened"):
-            # One connection stays open throughout: a DuckDB file is closed and written out with the last one.
-            keeper = engine.connect()
+        # One connection stays open throughout: a DuckDB file is closed and written out with the last one.
+        keeper = retried(partial(_connected, engine, name))
         with keeper:
             keeper.rollback()
             yield Warehouse(engine, dialect, name)
     finally:
         engine.dispose()
+
+
+def _connected(engine: Engine, name: str) -> Connection:
+    with reported(f"The warehouse {name} can't be opened"):
+        return engine.connect()

@@ -17,4 +17,3 @@ left join recsys.list_rows as list_rows
     and list_rows.subject_id = lists.subject_id
     and list_rows.list_hash = lists.list_hash
 where publications.publication_id = :publication_id
-order by lists.bucket, lists.subject_id, list_rows.rank

@@ -1,4 +1,5 @@
 -- grain: one row per stored list of a placement
-select distinct subject_id, list_hash
+-- Each has one row of rank 1. One without is never live, since its audit fails, and is stored anew.
+select subject_id, list_hash
 from recsys.list_rows
-where placement = :placement
+where placement = :placement and rank = 1

@@ -8,8 +8,8 @@ import pytest
 from recsys.errors import SourceError
 from recsys.load import load_source
 from recsys.settings import Settings
-from tests.support.orders import write_orders
 from tests.support.engines import DUCKDB
+from tests.support.orders import write_orders
 from tests.support.postgres import make_database
 from tests.support.shops import COMPLETEJOURNEY, SAMPLE_CUSTOMERS, content
 from tests.support.warehouse import make_settings

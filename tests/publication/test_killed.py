@@ -25,7 +25,7 @@ PUBLISHER = textwrap.dedent(
     from datetime import timedelta
     from pathlib import Path
 
-    from recsys.publication import live_files, publish, publishing, pruning, staging
+    from recsys.publication import live_files, parts, publish, publishing, staging
     from recsys.warehouse import open_warehouse
     from tests.support.publications import NOW, made_lists, write_publication
     from tests.support.warehouse import make_settings
@@ -40,7 +40,7 @@ PUBLISHER = textwrap.dedent(
 
         return call
 
-    module = {"staging": staging, "publishing": publishing, "pruning": pruning, "live": live_files}[
+    module = {"staging": staging, "publishing": publishing, "parts": parts, "live": live_files}[
         step.partition(":")[0]
     ]
     function = "_replace" if module is live_files else "run"
@@ -58,7 +58,7 @@ BEFORE = (
     "publishing:raise_publication",
     "publishing:record_move",
 )
-AFTER = ("pruning:remove_orphans", "live:live_recommendations.sql", "live:manifest.json")
+AFTER = ("parts:remove_orphans", "live:live_recommendations.sql", "live:manifest.json")
 
 
 def prepare(tmp_path: Path, earlier: int) -> Settings:

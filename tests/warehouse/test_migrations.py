@@ -82,3 +82,8 @@ def test_a_failing_file_leaves_nothing_of_itself_and_all_before_it(warehouse: Wa
 def test_statements_end_at_the_end_of_a_line() -> None:
     script = "-- a remark; really\nselect ';' as a;  \n\nselect\n  2;\n-- the end;\n"
     assert split_statements(script) == ["-- a remark; really\nselect ';' as a", "select\n  2"]
+
+
+def test_a_body_between_dollars_is_not_split() -> None:
+    script = "create function f() as $$\nbegin\n  perform 1;\nend\n$$;\nselect 2;\n"
+    assert split_statements(script) == ["create function f() as $$\nbegin\n  perform 1;\nend\n$$", "select 2"]
