@@ -9,7 +9,7 @@ INTERACTIONS ?=
 export VENV PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint bench soak lock clean system-packages
+.PHONY: help install run test test-lowest lint bench soak lock clean system-packages
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -48,12 +48,17 @@ bench: $(INSTALLED)  ## measure the demo shop: every model at four cuts, then th
 soak: $(INSTALLED) system-packages  ## the tests that take long
 	$(BIN)/pytest -m soak $(ARGS)
 
+test-lowest: $(INSTALLED) system-packages  ## the core's tests with the lowest versions that the package allows
+	@bash .ci/test-lowest.sh $(ARGS)
+
 lock: $(INSTALLED)  ## resolve requirements.lock anew; ARGS=--upgrade takes the newest versions
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-header --extra local --extra server --group dev pyproject.toml -o requirements.lock $(ARGS)
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-header --no-annotate --no-deps .ci/datasets.in -o .ci/datasets.lock $(ARGS)
-	@! grep -nE '://|^-' requirements.lock .ci/datasets.lock || { echo "a lock names a host or a path"; exit 1; }
+	$(BIN)/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \
+		--resolution lowest-direct --extra local pyproject.toml .ci/lowest.in -o .ci/lowest.lock $(ARGS)
+	@! grep -nE '://|^-' requirements.lock .ci/datasets.lock .ci/lowest.lock || { echo "a lock names a host or a path"; exit 1; }
 
 system-packages:
 	@bash .ci/system-packages.sh
