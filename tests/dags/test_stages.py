@@ -48,8 +48,9 @@ def test_moments_and_the_clock_are_made_again(tmp_path: Path, monkeypatch: pytes
         call("no_such_stage", make_settings(tmp_path), {})
 
 
-def ask(tmp_path: Path, parent: int, seconds: float | None, name: str = "find_champions") -> Any:
-    question = {"given": {"placements": ["nowhere"]}, "ids": {"run_id": "r1"}, "parent": parent, "seconds": seconds}
+def ask(tmp_path: Path, parent: int, seconds: float | None, name: str = "take_snapshot") -> Any:
+    given = {"as_of": "latest", "now": {"$moment": "2025-01-02"}}
+    question = {"given": given, "ids": {"run_id": "r1"}, "parent": parent, "seconds": seconds}
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "RECSYS_HOME": str(tmp_path / "home")}
     return subprocess.run(
         [sys.executable, "-c", ANSWER, name, json.dumps(question)],
@@ -63,8 +64,8 @@ def ask(tmp_path: Path, parent: int, seconds: float | None, name: str = "find_ch
 def test_what_the_platform_reports_comes_back_by_its_class(tmp_path: Path) -> None:
     done = ask(tmp_path, os.getpid(), None)
     answered = json.loads(done.stdout.splitlines()[-1])
-    assert answered["error"] == "SettingsError"
-    assert "nowhere" in answered["message"]
+    assert answered.get("error") == "ContractError", answered
+    assert "The warehouse has no shop yet" in answered["message"]
 
 
 def test_a_stage_ends_with_its_time(tmp_path: Path) -> None:
