@@ -59,6 +59,9 @@ stack-up:  ## the stack of docker-compose.yml: writes missing secrets (.stack/),
 stack-down:  ## stop that stack; its volumes stay
 	docker compose down
 
+test-lowest: $(INSTALLED) system-packages  ## the core's tests with the lowest versions that the package allows
+	@bash .ci/test-lowest.sh $(ARGS)
+
 lock: $(INSTALLED)  ## resolve requirements.lock anew; ARGS=--upgrade takes the newest versions
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-header --extra local --extra server --group dev pyproject.toml -o requirements.lock $(ARGS)
@@ -67,10 +70,9 @@ lock: $(INSTALLED)  ## resolve requirements.lock anew; ARGS=--upgrade takes the 
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-header --no-annotate --extra server --constraint requirements.lock pyproject.toml .docker/build.in \
 		-o .docker/requirements.lock
-	@! grep -nE '://|^-' requirements.lock .ci/datasets.lock .docker/requirements.lock || { echo "a lock names a host or a path"; exit 1; }
-
-audit: $(INSTALLED)  ## look the locked versions up in the advisory database (asks a service on the network)
-	$(BIN)/pip-audit --strict --disable-pip --require-hashes -r requirements.lock $(ARGS)
+	$(BIN)/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \
+		--resolution lowest-direct --extra local pyproject.toml .ci/lowest.in -o .ci/lowest.lock $(ARGS)
+	@! grep -nE '://|^-' *.lock .ci/*.lock .docker/*.lock || { echo "a lock names a host or a path"; exit 1; }
 
 system-packages:
 	@bash .ci/system-packages.sh

@@ -7,12 +7,13 @@ environment holds neither the ML libraries nor a driver of the warehouse. This i
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
 import structlog
-from airflow.sdk import get_current_context
+from airflow.providers.standard.operators.python import ExternalPythonOperator
+from airflow.sdk import DAG, get_current_context
 
 from recsys import errors, logs
 from recsys.settings import Settings
@@ -37,6 +38,13 @@ class _Pipeline:
 pipeline = _Pipeline()
 
 
+class _Outside(ExternalPythonOperator):
+    """Airflow's external Python, to which nothing of the task's context goes."""
+
+    def _iter_serializable_context_keys(self) -> Iterator[str]:
+        return iter(())
+
+
 def _here(name: str, settings: Settings, given: Mapping[str, Any]) -> Any:
     from recsys import pipeline as stages
 
@@ -50,9 +58,8 @@ def _outside(name: str, settings: Settings, given: Mapping[str, Any]) -> Any:
         RecsysError: of the very class that the stage raised, so that retries are decided as ever.
         AirflowException: if the process ended otherwise; its trace is in the task's log.
     """
-    from airflow.providers.standard.operators.python import ExternalPythonOperator
-
-    task = get_current_context()["task"]
+    context = get_current_context()
+    task = context["task"]
     question = {
         # A clock is the other process's own.
         "given": {key: value for key, value in given.items() if key != "clock"},
@@ -60,9 +67,10 @@ def _outside(name: str, settings: Settings, given: Mapping[str, Any]) -> Any:
         "parent": os.getpid(),
         "seconds": task.execution_timeout.total_seconds() if task.execution_timeout else None,
     }
-    operator = ExternalPythonOperator(
-        task_id=f"{task.task_id}_stage",
-        dag=task.dag,
+    operator = _Outside(
+        task_id="stage",
+        # Not the task's own DAG, to which it would be added.
+        dag=DAG(dag_id=f"{task.dag_id}_stage", schedule=None),
         python=str(settings.stage_python),
         python_callable=answer_stage,
         # Text alone goes in and comes out, so that the two may be of different versions of Python.
@@ -71,7 +79,7 @@ def _outside(name: str, settings: Settings, given: Mapping[str, Any]) -> Any:
         # A password never goes through a file or XCom.
         env_vars={"RECSYS_WAREHOUSE_URL": settings.warehouse_url} if settings.warehouse_url else {},
     )
-    answered = json.loads(operator.execute_callable())
+    answered = json.loads(operator.execute(context))
     if "error" in answered:
         kind = getattr(errors, answered["error"], errors.RecsysError)
         raise kind(answered["message"])

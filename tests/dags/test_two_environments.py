@@ -14,6 +14,8 @@ from recsys.warehouse import open_warehouse
 from tests.support.environments import Environment, build_wheel, make_environment
 from tests.support.warehouse import user_id, write_small_shop
 
+# Two environments are built and a chain of stages is run, each in a process of its own.
+pytestmark = pytest.mark.soak
 # Enough to go through every stage; how good the model is, is measured elsewhere.
 QUICK = {
     "RECSYS_RANKER__TREES": "20",
