@@ -10,7 +10,8 @@ from implicit.nearest_neighbours import all_pairs_knn
 from numpy.typing import NDArray
 from scipy import sparse
 
-from recsys.candidates.base import best, tastes
+from recsys.candidates.base import tastes
+from recsys.candidates.choosing import best
 from recsys.settings import CandidateSettings, Similarity
 
 BLOCK = 256
