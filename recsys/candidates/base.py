@@ -36,6 +36,7 @@ class Generator(Protocol):
         scoring_needs: those of them that are there when customers are scored, too.
         keyed_by_customer: whether the fitted state holds rows of customers; such a state is kept with a
             publication's state and never in a registered model.
+        by_placement: whether the scores depend on the placement that the history names.
         sentence: what customers are told about a product that this generator carries. It may speak of
             ``{because}``, the title of what ``because`` names (where that is nothing, they are told that the
             product fits what they usually buy), and of ``{recent_buyers}`` in ``{recent_days}``.
@@ -45,6 +46,7 @@ class Generator(Protocol):
     needs: tuple[Need, ...] = ()
     scoring_needs: tuple[Need, ...] = ()
     keyed_by_customer: bool = False
+    by_placement: bool = False
     sentence: str = FITS
 
     def fit(self, history: History, settings: Settings) -> None:

@@ -78,6 +78,7 @@ class Knowledge(Generator):
     """
 
     name = "knowledge"
+    by_placement = True
     needs: tuple[Need, ...] = ("rules",)
     scoring_needs: tuple[Need, ...] = ("rules",)
 

@@ -19,6 +19,7 @@ OF_THE_MACHINE = frozenset(
         "threads",
         "memory_limit_gb",
         "shards",
+        "shard_customers",
         "airflow_port",
         "mlflow_port",
         "review",
