@@ -125,6 +125,8 @@ class History:
         traits: of the customers, for generators that need them.
         rules: of the shop, for generators that need them.
         placement: that lists are made for; None while a model learns, for all placements alike.
+        asked: rows of the only customers that will be proposed to, ascending; None: all. What a generator learns of
+            each customer by itself it may leave out of others.
     """
 
     cut_at: datetime
@@ -147,6 +149,7 @@ class History:
     traits: Traits | None = None
     rules: ShopRules | None = None
     placement: str | None = None
+    asked: NDArray[np.int32] | None = None
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -71,12 +71,16 @@ class ALS(Generator):
         rows = tastes(history.interest[users])
         with threadpool_limits(1, "blas"):
             gram = self.factors.T @ self.factors
-            own = np.stack([self._solve(gram, rows[[row]]) for row in range(len(users))])
+            edges = rows.indptr
+            spans = [slice(edges[row], edges[row + 1]) for row in range(len(users))]
+            own = np.stack([self._solve(gram, rows.indices[span], rows.data[span]) for span in spans])
             return np.asarray(own @ self.factors.T, dtype=np.float32)
 
-    def _solve(self, gram: NDArray[np.float32], row: sparse.csr_array) -> NDArray[np.float32]:
+    def _solve(
+        self, gram: NDArray[np.float32], columns: NDArray[np.integer], data: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
         """Solve (Y'Y + Y'(C - I)Y + lambda I) x = Y'C p for one customer."""
-        liked = self.factors[row.indices]
-        extra = (self._alpha * row.data)[:, None]
+        liked = self.factors[columns]
+        extra = (self._alpha * data)[:, None]
         left = gram + (liked * extra).T @ liked + self._regularisation * np.eye(gram.shape[0], dtype=np.float32)
         return np.linalg.solve(left, ((1 + extra) * liked).sum(axis=0)).astype(np.float32)

@@ -6,7 +6,6 @@ customers. To add one: write a file with a subclass of :class:`Generator`, and a
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
@@ -17,10 +16,10 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from recsys import columns as c
+from recsys.candidates.choosing import Proposals, Scores, choose
 from recsys.history import History, Need
 from recsys.settings import Settings
 
-Scores: TypeAlias = sparse.csr_array | NDArray[np.float32]
 State: TypeAlias = dict[str, sparse.csr_array | NDArray[np.generic]]
 BLOCK = 256  # customers scored at once: memory is bounded by block x products
 BECAUSE = "{because}"
@@ -37,6 +36,7 @@ class Generator(Protocol):
         scoring_needs: those of them that are there when customers are scored, too.
         keyed_by_customer: whether the fitted state holds rows of customers; such a state is kept with a
             publication's state and never in a registered model.
+        by_placement: whether the scores depend on the placement that the history names.
         sentence: what customers are told about a product that this generator carries. It may speak of
             ``{because}``, the title of what ``because`` names (where that is nothing, they are told that the
             product fits what they usually buy), and of ``{recent_buyers}`` in ``{recent_days}``.
@@ -46,6 +46,7 @@ class Generator(Protocol):
     needs: tuple[Need, ...] = ()
     scoring_needs: tuple[Need, ...] = ()
     keyed_by_customer: bool = False
+    by_placement: bool = False
     sentence: str = FITS
 
     def fit(self, history: History, settings: Settings) -> None:
@@ -116,34 +117,6 @@ def tastes(weights: sparse.csr_array) -> sparse.csr_array:
     return result
 
 
-@dataclass(frozen=True)
-class Proposals:
-    """Products proposed to customers, by customer and rank.
-
-    Attributes:
-        user_idx: (r,) int32 rows of the history.
-        item_idx: (r,) int32 products.
-        score: (r,) float32, higher is better; comparable within one customer only.
-        rank: (r,) int16 from 1.
-    """
-
-    user_idx: NDArray[np.int32]
-    item_idx: NDArray[np.int32]
-    score: NDArray[np.float32]
-    rank: NDArray[np.int16]
-
-
-def best(scores: NDArray[np.float32], columns: NDArray[np.int32], k: int) -> NDArray[np.intp]:
-    """Return positions of the k highest scores, best first; equal scores in the order of ``columns``."""
-    if len(scores) > k:
-        least = np.partition(scores, len(scores) - k)[len(scores) - k]
-        kept = np.flatnonzero(scores >= least)
-    else:
-        kept = np.arange(len(scores))
-    order = np.lexsort((columns[kept], -scores[kept]))[:k]
-    return kept[order]
-
-
 def propose(
     generator: Generator, history: History, users: NDArray[np.int32], k: int, *, repeats: bool
 ) -> Iterator[Proposals]:
@@ -167,34 +140,7 @@ def propose_each(
     for start in range(0, len(users), BLOCK):
         block = users[start : start + BLOCK]
         scores = generator.scores(history, block)
-        yield tuple(_top(scores, history, block, k, repeats) for repeats in variants)
-
-
-def _top(scores: Scores, history: History, users: NDArray[np.int32], k: int, repeats: bool) -> Proposals:
-    chosen: list[tuple[NDArray[np.int32], NDArray[np.float32]]] = []
-    everything = np.arange(history.shape[1], dtype=np.int32)
-    for row, user in enumerate(users):
-        if isinstance(scores, np.ndarray):
-            values, columns = scores[row], everything
-            usable = np.isfinite(values)
-        else:
-            span = slice(scores.indptr[row], scores.indptr[row + 1])
-            values, columns = scores.data[span], scores.indices[span]
-            usable = values > 0
-        if not repeats:
-            seen = history.seen.indices[history.seen.indptr[user] : history.seen.indptr[user + 1]]
-            usable = usable & ~np.isin(columns, seen)
-        values, columns = values[usable], columns[usable]
-        order = best(values, columns, k)
-        chosen.append((columns[order], values[order]))
-    lengths = [len(columns) for columns, _ in chosen]
-    none = np.empty(0, np.int32)
-    return Proposals(
-        user_idx=np.repeat(users, lengths).astype(np.int32),
-        item_idx=history.items[np.concatenate([none, *(columns for columns, _ in chosen)])],
-        score=np.concatenate([none.astype(np.float32), *(values for _, values in chosen)]).astype(np.float32),
-        rank=np.concatenate([none, *(np.arange(1, n + 1) for n in lengths)]).astype(np.int16),
-    )
+        yield tuple(choose(scores, history, block, k, repeats=repeats) for repeats in variants)
 
 
 def write_proposals(blocks: Iterable[Proposals], path: Path) -> Path:

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 from threadpoolctl import threadpool_limits
 
-from recsys.candidates.base import BECAUSE, BLOCK, best
+from recsys.candidates.base import BECAUSE, BLOCK
+from recsys.candidates.choosing import best
 from recsys.candidates.item_to_item import ItemToItem
 from recsys.candidates.popularity_category import STEP
 from recsys.errors import SettingsError

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from recsys.candidates.base import BECAUSE, BLOCK, FITS, Generator, Scores, State, best, tastes
+from recsys.candidates.base import BECAUSE, BLOCK, FITS, Generator, Scores, State, tastes
+from recsys.candidates.choosing import best
 from recsys.errors import ContractError
 from recsys.history import History, Need, ShopRules
 from recsys.knowledge.rules import BOOST, GOES_WITH, REPLACES
@@ -77,6 +78,7 @@ class Knowledge(Generator):
     """
 
     name = "knowledge"
+    by_placement = True
     needs: tuple[Need, ...] = ("rules",)
     scoring_needs: tuple[Need, ...] = ("rules",)
 

@@ -4,22 +4,33 @@ Memory is bounded by a block of rows times the number of rows; the dense square 
 """
 
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 import numpy as np
 from implicit.nearest_neighbours import all_pairs_knn
 from numpy.typing import NDArray
 from scipy import sparse
 
-from recsys.candidates.base import best, tastes
+from recsys.candidates.base import tastes
+from recsys.candidates.choosing import best
 from recsys.settings import CandidateSettings, Similarity
 
 BLOCK = 256
 LEAST_SPREAD = 1e-9  # below it, what differs is rounding
 Floats = NDArray[np.float64]
+_Found = tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]
 
 
 def neighbours(
-    interest: sparse.csr_array, similarity: Similarity, k: int, settings: CandidateSettings, threads: int
+    interest: sparse.csr_array,
+    similarity: Similarity,
+    k: int,
+    settings: CandidateSettings,
+    threads: int,
+    *,
+    asked: NDArray[np.int32] | None = None,
+    pool: NDArray[np.int32] | None = None,
 ) -> sparse.csr_array:
     """Return the k most similar other rows of each row.
 
@@ -30,6 +41,9 @@ def neighbours(
         k: neighbours kept of a row.
         settings: give the similarities' parameters.
         threads: each row is computed by one thread, so the result doesn't depend on their number.
+        asked: the rows whose neighbours are wanted, ascending; all if None. Others may have some, too.
+        pool: the rows that may be neighbours, ascending; all if None. Pearson and conditional probability know
+            neither and compare all rows.
 
     Returns:
         (n, n) float32 with at most k positive entries a row (of equal ones: the lower column) and an empty diagonal.
@@ -45,7 +59,13 @@ def neighbours(
         "tfidf": lambda: normalised(tfidf(interest)),
         "bm25": lambda: bm25(interest, settings.bm25_k1, settings.bm25_b),
     }
-    return strongest_products(weigh[similarity](), k, threads)
+    weighed = weigh[similarity]()
+    if asked is None and pool is None:
+        return strongest_products(weighed, k, threads)
+    everything = np.arange(weighed.shape[0], dtype=np.int32)
+    return strongest_among(
+        weighed, k, everything if asked is None else asked, everything if pool is None else pool, threads
+    )
 
 
 def row_sums(matrix: sparse.csr_array) -> Floats:
@@ -151,6 +171,45 @@ def strongest_products(matrix: sparse.csr_array, k: int, threads: int) -> sparse
     columns.indptr, columns.indices = columns.indptr.astype(np.int32), columns.indices.astype(np.int32)
     pairs = all_pairs_knn(columns, k + 1, num_threads=threads, show_progress=False)
     return strongest([pairs.tocsr()], k, matrix.shape[0])
+
+
+def strongest_among(
+    matrix: sparse.csr_array, k: int, asked: NDArray[np.int32], pool: NDArray[np.int32], threads: int
+) -> sparse.csr_array:
+    """Return the k largest positive products of some rows with the others of a pool, by blocks of rows.
+
+    The cost is that of the rows asked and of the pool: it does not grow with the square of the rows.
+
+    Args:
+        matrix: (n, d).
+        k: entries kept of a row.
+        asked: rows, ascending.
+        pool: rows, ascending.
+        threads: blocks that are computed at once.
+
+    Returns:
+        (n, n) float32: entries in the rows asked and the columns of the pool, the diagonal left out (of equal ones:
+        the lower column).
+    """
+    others = sparse.csr_array(matrix[pool].T)
+
+    def compare(start: int) -> _Found:
+        rows = asked[start : start + BLOCK]
+        block = sparse.csr_array(matrix[rows] @ others)
+        column, value = pool[block.indices], block.data
+        row = np.repeat(rows, np.diff(block.indptr))
+        usable = (value > 0) & (column != row)
+        row, column, value = row[usable], column[usable], value[usable]
+        edges = np.searchsorted(row, np.append(rows, rows[-1] + 1))
+        kept = [low + best(value[low:high], column[low:high], k) for low, high in pairwise(edges)]
+        chosen = np.concatenate(kept)
+        return row[chosen], column[chosen], value[chosen].astype(np.float32)
+
+    with ThreadPoolExecutor(threads) as workers:
+        found = list(workers.map(compare, range(0, len(asked), BLOCK)))
+    none: list[_Found] = [(np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.float32))]
+    row, column, value = (np.concatenate(parts) for parts in zip(*none, *found, strict=True))
+    return sparse.csr_array((value, (row, column)), shape=(matrix.shape[0], matrix.shape[0]))
 
 
 def strongest(blocks: Iterable[sparse.csr_array], k: int, n: int) -> sparse.csr_array:

@@ -23,8 +23,13 @@ class UserCF(Generator):
         self._similarity = similarity
 
     def fit(self, history: History, settings: Settings) -> None:
-        """Find each customer's neighbours over products."""
+        """Find each customer's neighbours over products.
+
+        Comparing all with all is quadratic, so the others are those of a pool (``user_pool``); in a smaller shop, all.
+        """
         chosen = settings.candidates
+        everyone = history.shape[0]
+        is_part = history.asked is not None and len(history.asked) < everyone
         self._tastes = tastes(history.interest)
         self.neighbours = neighbours(
             capped(history.interest, chosen.max_item_customers),
@@ -32,6 +37,8 @@ class UserCF(Generator):
             chosen.user_neighbours,
             chosen,
             settings.thread_count,
+            asked=history.asked if is_part else None,
+            pool=draw_pool(history.interest, chosen.user_pool, settings.seed) if everyone > chosen.user_pool else None,
         )
 
     def learn_claims(self, history: History) -> None:
@@ -65,3 +72,11 @@ class UserCF(Generator):
         self.neighbours = sparse.csr_array(state["neighbours"])
         self._tastes = sparse.csr_array(state["tastes"])
         self.bought = sparse.csr_array(state["bought"]) if "bought" in state else None
+
+
+def draw_pool(interest: sparse.csr_array, most: int, seed: int) -> NDArray[np.int32]:
+    """Return a seeded draw of customers who have a history, ascending; all of them if they are few."""
+    known = np.flatnonzero(np.diff(interest.indptr)).astype(np.int32)
+    if len(known) <= most:
+        return known
+    return np.sort(np.random.default_rng(seed).choice(known, most, replace=False))

@@ -76,7 +76,8 @@ def fit_models(settings: Settings, source: Snapshot, models: Mapping[str, Model]
 
     chosen = {name: _lists_id(settings, found) for name, found in plan["placements"].items()}
     made = ArtifactStore(settings.resolved_home).make("plans", fingerprint(chosen), build)
-    shards = [{"bucket_from": s.bucket_from, "bucket_to": s.bucket_to} for s in scoring.plan_shards(settings.shards)]
+    planned = scoring.plan_shards(scoring.shard_count(settings, source.user_count))
+    shards = [{"bucket_from": shard.bucket_from, "bucket_to": shard.bucket_to} for shard in planned]
     return {
         "state": made.uri,
         "placements": list(plan["placements"]),

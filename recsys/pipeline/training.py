@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -109,7 +110,7 @@ def generate_candidates(settings: Settings, *, snapshot: str, generator: str, on
             at.mkdir()
             with _at_cut(settings, source, cut, needs) as (_, history):
                 fitted = make_generator(generator)
-                fitted.fit(history, settings)
+                fitted.fit(replace(history, asked=customers), settings)
             blocks = list(propose_each(fitted, history, customers, keep, tuple(VARIANTS)))
             for position, variant in enumerate(VARIANTS.values()):
                 write_proposals((block[position] for block in blocks), at / f"{variant}.parquet")

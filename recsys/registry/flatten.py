@@ -21,6 +21,7 @@ OF_THE_MACHINE = frozenset(
         "shards",
         "host",
         "airflow",
+        "shard_customers",
         "airflow_port",
         "mlflow_port",
         "review",

@@ -3,7 +3,7 @@
 from recsys.scoring.finishing import finish_lists
 from recsys.scoring.recipe import Recipe
 from recsys.scoring.recommender import Recommender, load_recommender
-from recsys.scoring.shard import plan_shards, score_shard
+from recsys.scoring.shard import plan_shards, score_shard, shard_count
 from recsys.scoring.state import FittedState, fit_state
 
 __all__ = [
@@ -15,4 +15,5 @@ __all__ = [
     "load_recommender",
     "plan_shards",
     "score_shard",
+    "shard_count",
 ]

@@ -2,9 +2,11 @@
 
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
+from math import ceil
 from pathlib import Path
 
 import duckdb
@@ -14,9 +16,10 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from recsys import columns as c
+from recsys.artifacts import fingerprint
 from recsys.assets import read_sql
-from recsys.candidates import Generator, needs_of, propose
-from recsys.candidates.base import write_proposals
+from recsys.candidates import Generator, needs_of
+from recsys.candidates.base import propose_each, write_proposals
 from recsys.compute import engine, fetch_columns
 from recsys.cuts import lay_cut
 from recsys.features import assemble, compute_tables
@@ -41,6 +44,11 @@ class Shard:
 
     bucket_from: int
     bucket_to: int
+
+
+def shard_count(settings: Settings, customers: int) -> int:
+    """Return how many shards the settings ask for: so many that none has more than ``shard_customers``, at least."""
+    return max(settings.shards, ceil(customers / settings.shard_customers))
 
 
 def plan_shards(count: int) -> list[Shard]:
@@ -76,7 +84,7 @@ def score_shard(snapshot: Snapshot, shard: Shard, scorers: Sequence[Scorer], fol
     Returns:
         Rows by placement.
     """
-    rows = {}
+    rows: dict[str, int] = {}
     with engine(scorers[0].settings) as connection:
         snapshot.attach(connection, shard.bucket_from, shard.bucket_to)
         users = fetch_columns(
@@ -85,22 +93,33 @@ def score_shard(snapshot: Snapshot, shard: Shard, scorers: Sequence[Scorer], fol
             [shard.bucket_from, shard.bucket_to],
         )[c.USER_IDX]
         lay_cut(connection, snapshot.as_of, users)
-        for scorer in scorers:
-            rows[scorer.placement] = _write_lists(connection, scorer, snapshot.user_count, folder)
-    return rows
+        for together in _alike(scorers):
+            rows |= _write_lists(connection, together, snapshot.user_count, folder)
+    return {scorer.placement: rows[scorer.placement] for scorer in scorers}
 
 
-def _write_lists(connection: duckdb.DuckDBPyConnection, scorer: Scorer, user_count: int, folder: Path) -> int:
-    rows, writer = 0, None
-    path = folder / f"{scorer.placement}.parquet"
-    try:
-        for table in score_customers(connection, scorer, user_count):
-            writer = writer or pq.ParquetWriter(path, table.schema, compression="zstd")
-            writer.write_table(table)
-            rows += table.num_rows
-    finally:
-        if writer:
-            writer.close()
+def _alike(scorers: Sequence[Scorer]) -> list[list[Scorer]]:
+    """Put those together that need the same features and let the same generators propose."""
+    found: dict[str, list[Scorer]] = {}
+    for scorer in scorers:
+        key = fingerprint(str(scorer.state.folder), scorer.settings.candidates.model_dump(mode="json"))
+        found.setdefault(key, []).append(scorer)
+    return list(found.values())
+
+
+def _write_lists(
+    connection: duckdb.DuckDBPyConnection, scorers: Sequence[Scorer], user_count: int, folder: Path
+) -> dict[str, int]:
+    rows = dict.fromkeys((scorer.placement for scorer in scorers), 0)
+    with ExitStack() as files:
+        writers: dict[str, pq.ParquetWriter] = {}
+        for tables in score_together(connection, scorers, user_count):
+            for name, table in zip(rows, tables, strict=True):
+                if name not in writers:
+                    writer = pq.ParquetWriter(folder / f"{name}.parquet", table.schema, compression="zstd")
+                    writers[name] = files.enter_context(writer)
+                writers[name].write_table(table)
+                rows[name] += table.num_rows
     return rows
 
 
@@ -109,7 +128,18 @@ def score_customers(connection: duckdb.DuckDBPyConnection, scorer: Scorer, user_
 
     Customers without an event of a product that may be recommended get none: the default lists are theirs.
     """
-    settings, state = scorer.settings, scorer.state
+    for (table,) in score_together(connection, [scorer], user_count):
+        yield table
+
+
+def score_together(
+    connection: duckdb.DuckDBPyConnection, scorers: Sequence[Scorer], user_count: int
+) -> Iterator[tuple[pa.Table, ...]]:
+    """Yield what :func:`score_customers` yields for several placements that share a state and their generators.
+
+    History and features are read once, and each generator scores a customer once, whatever the number of placements.
+    """
+    settings, state = scorers[0].settings, scorers[0].state
     items, popularity = state.eligible
     history = build_history(
         connection,
@@ -120,7 +150,6 @@ def score_customers(connection: duckdb.DuckDBPyConnection, scorer: Scorer, user_
         state.as_of,
         needs=needs_of(settings.candidates.generators, scoring=True),
     )
-    history = replace(history, placement=scorer.placement)
     generators = state.generators(settings)
     known = np.flatnonzero(np.diff(history.seen.indptr)).astype(np.int32)
     with tempfile.TemporaryDirectory() as name:
@@ -131,9 +160,35 @@ def score_customers(connection: duckdb.DuckDBPyConnection, scorer: Scorer, user_
         )
         for start in range(0, len(known), CHUNK):
             chunk = known[start : start + CHUNK]
-            yield _score_chunk(connection, scorer, history, generators, chunk, work)
+            proposed = _propose(scorers, history, generators, chunk, work)
+            yield tuple(
+                _score_chunk(connection, scorer, replace(history, placement=scorer.placement), generators, files)
+                for scorer, files in zip(scorers, proposed, strict=True)
+            )
     if not len(known):
-        yield _lists(connection, scorer, RANKED.empty_table())
+        yield tuple(_lists(connection, scorer, RANKED.empty_table()) for scorer in scorers)
+
+
+def _propose(
+    scorers: Sequence[Scorer],
+    history: History,
+    generators: Sequence[Generator],
+    users: NDArray[np.int32],
+    work: Path,
+) -> list[dict[str, Path]]:
+    """Write the generators' proposals for each placement; return the files."""
+    files: list[dict[str, Path]] = [{} for _ in scorers]
+    everyone = range(len(scorers))
+    for generator in generators:
+        for numbers in [[number] for number in everyone] if generator.by_placement else [list(everyone)]:
+            seen_by = replace(history, placement=scorers[numbers[0]].placement)
+            repeats = [scorers[n].settings.placement(scorers[n].placement).repeats for n in numbers]
+            keep = scorers[0].settings.candidates.per_generator
+            blocks = list(propose_each(generator, seen_by, users, keep, repeats))
+            for position, number in enumerate(numbers):
+                path = work / f"{generator.name}-{number}.proposals"
+                files[number][generator.name] = write_proposals((block[position] for block in blocks), path)
+    return files
 
 
 def _score_chunk(
@@ -141,19 +196,10 @@ def _score_chunk(
     scorer: Scorer,
     history: History,
     generators: Sequence[Generator],
-    users: NDArray[np.int32],
-    work: Path,
+    proposals: Mapping[str, Path],
 ) -> pa.Table:
     settings = scorer.settings
-    rules = settings.placement(scorer.placement)
-    proposals: Mapping[str, Path] = {
-        generator.name: write_proposals(
-            propose(generator, history, users, settings.candidates.per_generator, repeats=rules.repeats),
-            work / f"{generator.name}.proposals",
-        )
-        for generator in generators
-    }
-    fuse(connection, proposals, settings.candidates.generators, rules)
+    fuse(connection, proposals, settings.candidates.generators, settings.placement(scorer.placement))
     table = connection.sql(assemble(settings.candidates.generators)).to_arrow_table()
     names = scorer.ranker.names
     features = np.column_stack([table[name].to_numpy() for name in names]).astype(np.float32, copy=False)

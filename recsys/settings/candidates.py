@@ -96,6 +96,9 @@ class CandidateSettings(Section):
     max_item_customers: int = Field(
         5000, ge=1, description="customers of a product that user-based filtering compares: those it matters most to"
     )
+    user_pool: int = Field(
+        20_000, ge=100, description="customers, drawn, among whom user-based filtering looks for the nearest ones"
+    )
     sequence_decay: float = Field(
         0.9, gt=0, le=1, description="what a moment further back counts for transitions and co-purchase"
     )

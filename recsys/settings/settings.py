@@ -265,7 +265,10 @@ class Settings(BaseSettings):
     threads: int = Field(0, ge=0, description="threads a stage uses; 0: all cores of the machine")
     memory_limit_gb: float = Field(3.0, gt=0, description="what DuckDB may hold in memory, in GiB")
     seed: int = 20171205
-    shards: int = Field(2, ge=1, le=256, description="user shards that are scored one by one")
+    shards: int = Field(2, ge=1, le=256, description="user shards that are scored one by one, at least")
+    shard_customers: int = Field(
+        50_000, ge=1000, description="customers of a shard, about and at most: it bounds the memory of scoring"
+    )
     tracking_uri: str | None = Field(None, repr=False, description="MLflow server; a SQLite file under home if absent")
     host: str = Field("127.0.0.1", description="address at which the local Airflow and MLflow listen")
     airflow_port: int = Field(8080, ge=1, le=65535)

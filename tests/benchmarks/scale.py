@@ -25,7 +25,7 @@ from rich.table import Table
 
 HOMES: Final = Path(".recsys")
 INTERVAL: Final = 0.2
-PSS_EVERY: Final = 5  # samples: it is costlier to read
+PSS_EVERY: Final = 25  # samples: it is costlier to read
 # What a stage works through, as a name of the run's totals; what its own result says comes first.
 WORK: Final = {
     "snapshot": "events",
@@ -172,6 +172,7 @@ def run(users: int, seed: int, console: Console, profiles: Path | None) -> dict[
         "seed": seed,
         "machine": {"cores": os.cpu_count(), "memory_gib": round(psutil.virtual_memory().total / 2**30, 1)},
         "python": platform.python_version(),
+        "settings": {name: value for name, value in os.environ.items() if name.startswith("RECSYS_")},
         "completed": worker.returncode == 0,
         "seconds": monotonic() - began,
         "disk_mib": folder_bytes(home) / 2**20,
