@@ -140,7 +140,7 @@ def test_airflow_reads_the_installed_dags_and_the_page(installed: Installed) -> 
     assert parsed["faults"] == {}
     assert sorted(parsed["apps"]) == ["MLflow's webhook", "Recommendation metrics", "Recommendations"]
     decisions = ("approve", "canary", "decide", "reconcile", "rollback", "suppress")
-    names = sorted(["backfill", "monitor", "publish", "train", *decisions])
+    names = sorted(["backfill", "erase", "monitor", "publish", "train", *decisions])
     assert sorted(parsed["dags"]) == [f"recsys_{name}" for name in names]
     assert all(Path(file).is_relative_to(shipped) for file in parsed["dags"].values())
 

@@ -2,22 +2,19 @@
 
 from recsys.settings.candidates import DEFAULT_GENERATORS, GENERATORS, CandidateSettings, Similarity
 from recsys.settings.contracts import ContractSettings, Severity
+from recsys.settings.gate import GateSettings
 from recsys.settings.monitoring import MonitoringSettings, RetrainingSettings
-from recsys.settings.privacy import PrivacySettings
-from recsys.settings.settings import (
-    EvaluationSettings,
+from recsys.settings.placements import (
     FusionRule,
     FusionRules,
     FusionSwitch,
-    GateSettings,
     LearnerSettings,
     Objective,
     PlacementSettings,
-    PublicationSettings,
     RankerSettings,
-    Settings,
-    load_settings,
 )
+from recsys.settings.privacy import PrivacySettings
+from recsys.settings.settings import EvaluationSettings, PublicationSettings, Settings, load_settings
 from recsys.settings.shaping import ShapingSettings
 
 __all__ = [
