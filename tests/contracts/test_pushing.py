@@ -13,8 +13,8 @@ from tests.support.chain import all_published, run
 from tests.support.planted import SCHEMAS, Event, Person, add_events, quick_settings
 from tests.support.warehouse import item_id, write_small_shop
 
-REAL, FAKE = 300, 3
-PUSHED = item_id(57)
+REAL, FAKE, ITEMS = 300, 3, 240
+PUSHED = item_id(229)  # the least of its group, which is one of the least
 BEGIN = datetime(2024, 12, 6)
 DAY = timedelta(days=1)
 
@@ -38,7 +38,6 @@ def mixed(fake: int) -> Iterator[Event]:
 def test_one_per_cent_of_fake_accounts_get_at_most_one_per_cent_of_the_slots(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, push: object
 ) -> None:
-    """Without the contracts that contain them, they got 1.3 % of those of discover."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     settings = quick_settings(tmp_path)
     write_pushed_shop(settings, push)
@@ -59,7 +58,7 @@ def write_pushed_shop(settings: Settings, push: object) -> None:
     """Write the small shop, and the accounts beside its customers."""
     assert callable(push)
     with open_warehouse(settings, purpose="test") as warehouse:
-        write_small_shop(warehouse, users=REAL)
+        write_small_shop(warehouse, users=REAL, items=ITEMS)
         people = [Person(f"fake{n}", since=BEGIN - DAY).row() for n in range(FAKE)]
         with warehouse.transaction() as connection:
             warehouse.append(connection, "shop.users", pa.Table.from_pylist(people, SCHEMAS["users"]))

@@ -169,18 +169,19 @@ def test_wrong_ids_and_columns_are_told(settings: Settings) -> None:
 
 PLAY = {
     "source.toml": """
+title = "Play"
 time_zone = "UTC"
 has_item_history = false
 
 [tables.lines]
-files = "*.csv"
-columns = { who = "text", what = "text", at = "timestamp", n = "double" }
+file = "lines.csv"
+columns = { who = "text", what = "text", sold = "timestamp", n = "double" }
 """,
-    "users.sql": "select who as user_id, min(at) as created_at, true as is_personalised from raw.lines group by who",
+    "users.sql": "select who as user_id, min(sold) as created_at, true as is_personalised from raw_play.lines group by who",
     "items.sql": "select distinct 'milk' as item_id, 'Milk' as title, true as available, true as recommendable, "
-    "timestamp '2024-01-01' as created_at from raw.lines",
-    "events.sql": "select who || what || at as event_id, who as user_id, what as item_id, 'purchase' as event_type, "
-    "at as occurred_at, n as quantity from raw.lines",
+    "timestamp '2024-01-01' as created_at from raw_play.lines",
+    "events.sql": "select who || what || sold as event_id, who as user_id, what as item_id, 'purchase' as event_type, "
+    "sold as occurred_at, n as quantity from raw_play.lines",
 }
 Command = Callable[..., str]
 
@@ -225,7 +226,7 @@ def test_what_a_load_left_out_is_put_in_and_waits_again_after_the_next_load(comm
     for name, content in PLAY.items():
         (folder / name).write_text(content)
     data = tmp_path / "lines.csv"
-    data.write_text("who,what,at,n\nann,milk,2024-01-02 10:00:00,1\nann,mlik,2024-01-03 10:00:00,2\n")
+    data.write_text("who,what,sold,n\nann,milk,2024-01-02 10:00:00,1\nann,mlik,2024-01-03 10:00:00,2\n")
     settings = load_settings()
     load_source(settings, "play", data_dir=data, now=NOW)
     [entry] = kept(settings).values()
