@@ -22,9 +22,7 @@ from recsys.warehouse.opening import warehouse_url
 from tests.support import chain
 from tests.support.mlflow_server import free_port, mlflow_server
 from tests.support.planted import quick_settings
-from tests.support.postgres import fresh_database, postgres_url
-
-__all__ = ["postgres_url"]
+from tests.support.postgres import make_database
 
 # One of each kind, with characters that are written otherwise in an address.
 WAREHOUSE, TRACKING, WEBHOOK, OPTION = "ware/Hush1", "trAck-Hush2", "hook-hush-3-sixteen-letters", "optIon-Hush4"
@@ -58,9 +56,7 @@ class Shown:
 def shown(tmp_path_factory: pytest.TempPathFactory, postgres_url: str) -> Iterator[Shown]:
     """A chain over PostgreSQL and an MLflow server, both addresses with a log-in."""
     folder = tmp_path_factory.mktemp("hush")
-    address = fresh_database(postgres_url, "hush").replace(
-        "postgresql://postgres@", f"postgresql://postgres:{WRITTEN}@"
-    )
+    address = make_database(postgres_url, "hush").replace("postgresql://postgres@", f"postgresql://postgres:{WRITTEN}@")
     home = folder / "home"
     records: list[str] = []
     handler = logging.Handler()

@@ -4,9 +4,7 @@ import pytest
 
 from recsys.settings import Settings
 from tests.support.planted import quick_settings
-from tests.support.postgres import fresh_database, postgres_url
-
-__all__ = ["postgres_url"]
+from tests.support.postgres import make_database
 
 
 @pytest.fixture(params=["duckdb", "postgresql"])
@@ -15,4 +13,4 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
     if request.param == "duckdb":
         return quick_settings(tmp_path)
     server = request.getfixturevalue("postgres_url")
-    return quick_settings(tmp_path, warehouse_url=fresh_database(server, "contracts_test"))
+    return quick_settings(tmp_path, warehouse_url=make_database(server, "contracts_test"))

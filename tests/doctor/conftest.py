@@ -10,11 +10,8 @@ from recsys.publication import publish
 from recsys.settings import Settings
 from recsys.warehouse import open_warehouse
 from tests.support.mlflow_server import served_mlflow
-from tests.support.postgres import postgres_url
 from tests.support.publications import ITEMS, MODEL, NOW, approve, made_lists, write_publication
 from tests.support.warehouse import make_settings, write_small_shop
-
-__all__ = ["postgres_url"]
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,7 @@ from recsys.moments import clock
 from recsys.settings import Settings
 from recsys.warehouse import migrate, open_warehouse
 from tests.support.mlflow_server import free_port
-from tests.support.postgres import fresh_database
+from tests.support.postgres import make_database
 from tests.support.publications import MODEL, approve
 from tests.support.warehouse import make_settings
 
@@ -105,7 +105,7 @@ def test_pending_migrations(settings: Settings) -> None:
 
 
 def test_a_role_without_rights_and_a_wrong_clock(tmp_path: Path, postgres_url: str) -> None:
-    owner = make_settings(tmp_path, warehouse_url=fresh_database(postgres_url, "doctor_test"))
+    owner = make_settings(tmp_path, warehouse_url=make_database(postgres_url, "doctor_test"))
     with open_warehouse(owner, purpose="test") as warehouse:
         migrate(warehouse)
     assert wrong(look(owner)) == set()

@@ -18,12 +18,11 @@ from recsys.settings import PrivacySettings, Settings
 from recsys.snapshot import Snapshot
 from recsys.warehouse import open_warehouse
 from tests.support.planted import run_sql
-from tests.support.postgres import fresh_database, postgres_url
+from tests.support.postgres import make_database
 from tests.support.publications import ITEMS, NOW, PLACEMENT, approve, live_rows, made_lists, write_publication
 from tests.support.searching import in_database, places
 from tests.support.warehouse import make_settings, user_id, write_small_shop
 
-__all__ = ["postgres_url"]
 WHO = {"by": "ada", "reason": "request 4711"}
 
 
@@ -44,7 +43,7 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Setting
         yield with_lists(make_settings(tmp_path))
     else:
         server = request.getfixturevalue("postgres_url")
-        yield with_lists(make_settings(tmp_path, warehouse_url=fresh_database(server, f"e{uuid4().hex[:8]}")))
+        yield with_lists(make_settings(tmp_path, warehouse_url=make_database(server, f"e{uuid4().hex[:8]}")))
 
 
 @pytest.fixture

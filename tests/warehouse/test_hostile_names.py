@@ -27,11 +27,9 @@ from recsys.settings import Settings, load_settings
 from recsys.warehouse import Warehouse, open_warehouse
 from recsys.warehouse.names import quoted, split_table
 from tests.support.monitored import put_live
-from tests.support.postgres import fresh_database, postgres_url
+from tests.support.postgres import make_database
 from tests.support.publications import ITEMS, NOW, PLACEMENT, approve
 from tests.support.warehouse import TIME, item_id, make_settings, user_id, write_small_shop
-
-__all__ = ["postgres_url"]
 
 HOSTILE = [
     "'; drop table shop.users; --",
@@ -75,7 +73,7 @@ def shop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     folder = tmp_path_factory.mktemp("hostile")
     overrides = {}
     if request.param == "postgresql":
-        overrides["warehouse_url"] = fresh_database(request.getfixturevalue("postgres_url"), "hostile_names")
+        overrides["warehouse_url"] = make_database(request.getfixturevalue("postgres_url"), "hostile_names")
     made = make_settings(folder, **overrides)
     with open_warehouse(made, purpose="test") as warehouse:
         write_small_shop(warehouse, users=20, items=ITEMS, days=30)
