@@ -57,17 +57,24 @@ def bound(**ids: str | None) -> Iterator[None]:
 
 
 @contextmanager
-def logged_stage(name: str, arguments: Mapping[str, Any]) -> Iterator[Callable[[Mapping[str, Any]], None]]:
+def logged_stage(name: str, arguments: Mapping[str, Any]) -> Iterator[Callable[..., None]]:
     """Log that a stage begins and ends, and bind what its arguments tell.
 
-    Yields a function that takes the stage's result, so that the last line names what the stage made.
+    Yields a function that takes the stage's result, and ids that are known by then, so that the last line names what
+    the stage made. A ``run_id`` in a result is not this run's: MLflow has runs of its own.
     """
     made: dict[str, str | None] = {}
+
+    def told(result: Any, **ids: str | None) -> None:
+        found = ids_of(result)
+        found.pop(RUN_ID, None)
+        made.update(found, **ids)
+
     began = monotonic()
     with bound(**{STAGE: name}, **ids_of(arguments)):
         LOG.info("%s begins.", name)
         try:
-            yield lambda result: made.update(ids_of(result))
+            yield told
         except BaseException as error:
             LOG.error("%s failed after %.1f s: %s", name, monotonic() - began, type(error).__name__)
             raise
@@ -117,10 +124,11 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(told)
 
 
-def set_up(settings: Settings, stream: TextIO | None = None) -> None:
+def set_up(settings: Settings, stream: TextIO | None = None, *, lowest: str | None = None) -> None:
     """Write this process's log lines to a stream, stderr if none is given, as the settings say.
 
-    For entry points that own their process. It may be called again: the last call holds.
+    For entry points that own their process. It may be called again: the last call holds. ``lowest`` is a level that
+    takes the place of the settings' one.
     """
     root = logging.getLogger()
     for handler in [handler for handler in root.handlers if handler.get_name() == _MARK]:
@@ -131,4 +139,4 @@ def set_up(settings: Settings, stream: TextIO | None = None) -> None:
     handler.setFormatter(JsonFormatter() if chosen.format == "json" else TextFormatter())
     root.addHandler(handler)
     # Libraries have their say only when something is wrong.
-    logging.getLogger(_MARK).setLevel(chosen.lowest)
+    logging.getLogger(_MARK).setLevel(lowest or chosen.lowest)

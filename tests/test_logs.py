@@ -84,7 +84,7 @@ def test_stages_of_a_chain_say_run_and_snapshot_as_soon_as_they_are_known(lines:
 
     def published(settings: Settings, **_: Any) -> dict[str, Any]:
         LOG.info("Inside.")
-        return {"publication_id": "p1"}
+        return {"publication_id": "p1", "run_id": "one of MLflow's"}
 
     def broken(settings: Settings, **_: Any) -> dict[str, Any]:
         raise OSError("disk")

@@ -36,7 +36,8 @@ def answer(name: str, question: str) -> str:
     asked = json.loads(question)
     _end_with(int(asked["parent"]), asked["seconds"])
     settings = load_settings()
-    logs.set_up(settings)
+    # A task's log has room for more than a terminal.
+    logs.set_up(settings, lowest=(settings.logging.level or "info").upper())
     try:
         with logs.bound(**asked["ids"]):
             return json.dumps({"result": call(name, settings, asked["given"])})

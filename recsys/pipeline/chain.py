@@ -154,7 +154,7 @@ class Stages:
         with logs.bound(**self._ids), logs.logged_stage(name, arguments) as told:
             result = stage(self._settings, **arguments)
             self._learn(result)
-            told({**self._ids, **result})
+            told(result, **{name: one for name, one in self._ids.items() if name == logs.RUN_ID})
         self._progress(name, result)
         return result
 
