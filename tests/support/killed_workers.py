@@ -92,7 +92,8 @@ class Killer:
         for pid in session_members(parts):
             try:
                 process = psutil.Process(pid)
-                if instance in " ".join(process.cmdline()):
+                # The executor's own process names the task too, and lives on.
+                if " ".join(process.cmdline()).strip() == f"airflow worker -- {instance}":
                     return process
             except psutil.NoSuchProcess:
                 continue
