@@ -176,7 +176,9 @@ def test_a_canary_is_widened_and_ended_by_a_form(settings: Settings, warehouse: 
         begun = start_canary(opened, settings, lists, share=0.1, **who, now=NOW)
 
     def tasks(action: str, **form: object) -> dict[str, str]:
-        asked = {"action": action, "placement": PLACEMENT, "reason": "seen", "decided_by": "ada", **form}
+        # All of the form: a DAG that is run in this process keeps what it was given before.
+        empty = {"version": "", "share": 10, "canary": "", "reason": "seen", "decided_by": "ada"}
+        asked = {**empty, "action": action, "placement": PLACEMENT, **form}
         done = dags["recsys_canary"].test(run_conf=asked, logical_date=datetime.now(UTC))
         return {one.task_id: str(one.state) for one in done.get_task_instances()}
 

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
+import httpx
 import psutil
 
 from recsys.stack import Stack
@@ -47,8 +48,10 @@ class Killer:
                     self.killed.append(name)
                     self._to_clear.append(name)
                 elif task["state"] in WAITING and name in self._to_clear:
-                    self._to_clear.remove(name)
-                    self._clear(name, int(task["map_index"]))
+                    if self._clear(name, int(task["map_index"])):
+                        self._to_clear.remove(name)
+                elif task["state"] == "success" and name in self._to_clear:
+                    self._to_clear.remove(name)  # Airflow's own retry was there first.
             pause.wait(0.05)
 
     def _instances(self) -> list[dict[str, Any]]:
@@ -56,10 +59,13 @@ class Killer:
         rows: list[dict[str, Any]] = self._stack.api._send("GET", path, params={"limit": 100}).json()["task_instances"]
         return rows
 
-    def _clear(self, task: str, map_index: int) -> None:
+    def _clear(self, task: str, map_index: int) -> bool:
+        """Let Airflow try a task again now; say whether it could, which the killed task's own end may prevent."""
         chosen = [task] if map_index < 0 else [[task, map_index]]
         body = {"dry_run": False, "dag_run_id": self._run.run_id, "task_ids": chosen, "only_failed": False}
-        self._stack.api._send("POST", f"/dags/{self._run.dag_id}/clearTaskInstances", json=body)
+        path = f"/dags/{self._run.dag_id}/clearTaskInstances"
+        answer = self._stack.api._send("POST", path, json=body, allow=(httpx.codes.INTERNAL_SERVER_ERROR,))
+        return bool(answer.is_success)
 
     def _kill(self, instance: str, lock: str) -> bool:
         """Kill the process of a task instance when it takes a lock; say whether that was so before it ended."""
@@ -86,7 +92,8 @@ class Killer:
         for pid in session_members(parts):
             try:
                 process = psutil.Process(pid)
-                if instance in " ".join(process.cmdline()):
+                # The executor's own process names the task too, and lives on.
+                if " ".join(process.cmdline()).strip() == f"airflow worker -- {instance}":
                     return process
             except psutil.NoSuchProcess:
                 continue
