@@ -5,15 +5,16 @@ INSTALLED := $(VENV)/installed
 ARGS ?=
 CUT ?= 2017-12-05
 INTERACTIONS ?=
+USERS ?= 10000
 
 export VENV PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint bench soak lock clean system-packages
+.PHONY: help install run test lint bench bench-scale soak lock clean system-packages
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
-	@echo "  options: ARGS='--exit' (run), ARGS='tests/dags -k train' (test), INTERACTIONS=FILE (bench), PYTHON=python3.12 (install)"
+	@echo "  options: ARGS='--exit' (run), ARGS='tests/dags -k train' (test), INTERACTIONS=FILE (bench), USERS=100000 (bench-scale), PYTHON=python3.12 (install)"
 
 install: $(INSTALLED)  ## build the environment from the lock; does nothing when it is up to date
 
@@ -44,6 +45,9 @@ bench: $(INSTALLED)  ## measure the demo shop: every model at four cuts, then th
 	@if [ -n "$(INTERACTIONS)" ]; then \
 		$(BIN)/recsys evaluate --interactions "$(INTERACTIONS)" --protocol leave-one-out; \
 	else echo "For leave-one-out on a file of yours: make bench INTERACTIONS=events.parquet"; fi
+
+bench-scale: $(INSTALLED)  ## measure the whole chain on a made shop of USERS customers; ARGS=--compare shows the growth
+	$(BIN)/python -m tests.benchmarks.scale --users $(USERS) $(ARGS)
 
 soak: $(INSTALLED) system-packages  ## the tests that take long
 	$(BIN)/pytest -m soak $(ARGS)
