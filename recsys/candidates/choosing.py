@@ -108,7 +108,7 @@ def _of_dense(scores: Floats, seen: sparse.csr_array | None, k: int) -> _Entries
         columns = np.sort(best(np.where(np.isfinite(scores[0]), scores[0], -np.inf), columns, k + most))
         scores = scores[:, columns]
         found = _above(scores, np.full(len(scores), -np.inf, np.float32))
-        found = _Entries(found.row, columns[found.column], found.score)
+        found = _Entries(found.row, columns[found.column].astype(np.intp), found.score)
         return found if seen is None else found.where(~_has(seen, found.row, found.column))
     if seen is not None:
         scores = scores.copy()
