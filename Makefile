@@ -6,15 +6,17 @@ ARGS ?=
 CUT ?= 2017-12-05
 INTERACTIONS ?=
 PROFILE ?= celery
+USERS ?= 10000
 
 export VENV PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-lowest lint bench bench-publication soak lock audit clean stack-up stack-down system-packages
+.PHONY: help install run test test-lowest lint bench bench-publication bench-scale soak lock audit clean \
+	stack-up stack-down system-packages
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' Makefile
-	@echo "  options: ARGS='--exit' (run), ARGS='tests/dags -k train' (test), INTERACTIONS=FILE (bench), PYTHON=python3.12 (install)"
+	@echo "  options: ARGS='--exit' (run), ARGS='tests/dags -k train' (test), INTERACTIONS=FILE (bench), USERS=100000 (bench-scale), PYTHON=python3.12 (install)"
 
 install: $(INSTALLED)  ## build the environment from the lock; does nothing when it is up to date
 
@@ -48,6 +50,9 @@ bench: $(INSTALLED)  ## measure the demo shop: every model at four cuts, then th
 
 bench-publication: $(INSTALLED) system-packages  ## rows a second of a publication, on both engines
 	$(BIN)/python -m tests.benchmarks.publication $(ARGS)
+
+bench-scale: $(INSTALLED)  ## measure the whole chain on a made shop of USERS customers; ARGS=--compare shows the growth
+	$(BIN)/python -m tests.benchmarks.scale --users $(USERS) $(ARGS)
 
 soak: $(INSTALLED) system-packages  ## the tests that take long
 	$(BIN)/pytest -m soak $(ARGS)

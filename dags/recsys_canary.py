@@ -101,7 +101,8 @@ def action() -> str:
 @task(pool=POOL, outlets=[LIVE_LISTS], execution_timeout=timedelta(hours=2))
 def trial(snapshot: str) -> Any:
     """Make the version's lists and show them: to its share, to nobody, or to those who see older ones."""
-    from recsys import pipeline
+    from recsys_stages import pipeline
+
     from recsys.moments import clock
 
     context = get_current_context()
@@ -134,7 +135,8 @@ def move() -> dict[str, Any]:
     """Widen the canary or end it, in one transaction."""
     import logging
 
-    from recsys import pipeline
+    from recsys_stages import pipeline
+
     from recsys.moments import clock
 
     context = get_current_context()

@@ -42,7 +42,7 @@ PARAMS = {
 @task(pool=POOL, priority_weight=100)
 def erasure() -> dict[str, Any]:
     """Erase the customer of the form, then remove what is kept no longer; the result names nobody."""
-    from recsys import pipeline
+    from recsys_stages import pipeline
 
     context = get_current_context()
     form, settings, now = context["params"], task_settings(), clock_of(context)

@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from recsys import columns as c
-from recsys.candidates.choosing import Proposals, Scores, choose
+from recsys.candidates.choosing import Proposals as Proposals
+from recsys.candidates.choosing import Scores as Scores
+from recsys.candidates.choosing import choose
 from recsys.history import History, Need
 from recsys.settings import Settings
 

@@ -91,9 +91,9 @@ def _of_sparse(scores: sparse.csr_array, seen: sparse.csr_array | None, k: int) 
     lengths = np.diff(scores.indptr)
     wanted = np.full(len(lengths), k) if seen is None else k + np.diff(seen.indptr)
     least = np.zeros(len(lengths), scores.dtype)
-    for row in np.flatnonzero(lengths > 2 * wanted):
-        values, place = scores.data[scores.indptr[row] : scores.indptr[row + 1]], lengths[row] - wanted[row]
-        least[row] = max(np.partition(values, place)[place], 0)
+    for long in np.flatnonzero(lengths > 2 * wanted).tolist():
+        values, place = scores.data[scores.indptr[long] : scores.indptr[long + 1]], lengths[long] - wanted[long]
+        least[long] = max(np.partition(values, place)[place], 0)
     row = np.repeat(np.arange(len(lengths)), lengths)
     kept = (scores.data >= least[row]) & (scores.data > 0)
     found = _Entries(row[kept], scores.indices[kept].astype(np.intp), scores.data[kept].astype(np.float32))
@@ -103,12 +103,12 @@ def _of_sparse(scores: sparse.csr_array, seen: sparse.csr_array | None, k: int) 
 def _of_dense(scores: Floats, seen: sparse.csr_array | None, k: int) -> _Entries:
     """Return the entries that may be among the best k of each customer."""
     most = 0 if seen is None else int(np.diff(seen.indptr).max(initial=0))
-    columns = np.arange(scores.shape[1])
+    columns = np.arange(scores.shape[1], dtype=np.int32)
     if scores.strides[0] == 0 and len(scores):  # the same to everyone: what nobody can reach is left out
         columns = np.sort(best(np.where(np.isfinite(scores[0]), scores[0], -np.inf), columns, k + most))
         scores = scores[:, columns]
         found = _above(scores, np.full(len(scores), -np.inf, np.float32))
-        found = _Entries(found.row, columns[found.column], found.score)
+        found = _Entries(found.row, columns[found.column].astype(np.intp), found.score)
         return found if seen is None else found.where(~_has(seen, found.row, found.column))
     if seen is not None:
         scores = scores.copy()
@@ -146,7 +146,7 @@ def _has(matrix: sparse.csr_array, row: NDArray[np.intp], column: NDArray[np.int
 
 def _sorted(found: _Entries) -> tuple[NDArray[np.intp], NDArray[np.intp], Floats]:
     """Return rows, columns and scores by row, score (highest first) and column."""
-    # Adding zero makes the two zeros one. Flipped like this, the bits of floats are in the order of what they stand for.
+    # Adding zero makes the two zeros one. Flipped like this, the bits of floats are in the order of their values.
     bits = (found.score + np.float32(0)).view(np.uint32)
     rising = np.where(bits & _SIGN, ~bits, bits | _SIGN)
     key = found.row.astype(np.uint64) << np.uint64(_SCORE_BITS + _PRODUCT_BITS)

@@ -11,8 +11,20 @@ from recsys.settings import Settings
 if TYPE_CHECKING:
     from recsys.stack.airflow_api import AirflowApi
 
-DAGS: Final = ("train", "publish", "approve", "decide", "reconcile", "rollback", "suppress", "monitor", "backfill")
-SCHEDULED: Final = ("train", "publish", "reconcile", "monitor")
+DAGS: Final = (
+    "train",
+    "publish",
+    "approve",
+    "decide",
+    "reconcile",
+    "rollback",
+    "suppress",
+    "monitor",
+    "backfill",
+    "canary",
+    "erase",
+)
+SCHEDULED: Final = ("train", "publish", "reconcile", "monitor", "erase")
 UNHEALTHY: Final = "unhealthy"
 
 

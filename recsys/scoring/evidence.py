@@ -80,7 +80,7 @@ def add_evidence(
             pa.array(items, pa.int32()),
             pa.array(shaped.rank, pa.int16()),
             pa.array(scores, pa.float64()),
-            pa.array([",".join(n for n, p in zip(names, row, strict=True) if p) for row in proposed]),
+            _joined(names, proposed),
             pa.array(carrier.tolist(), pa.string()),
             pa.array(sentences, pa.string()),
             pa.array(lines, pa.int32()),
@@ -91,6 +91,14 @@ def add_evidence(
         ],
         schema=RANKED,
     )
+
+
+def _joined(names: Sequence[str], proposed: NDArray[np.bool_]) -> pa.Array:
+    """Return (r,) the names of the generators that proposed each row; what many rows share is put together once."""
+    bits = np.int64(1) << np.arange(len(names), dtype=np.int64)
+    found, place = np.unique(proposed @ bits, return_inverse=True)
+    texts = [",".join(name for name, bit in zip(names, bits, strict=True) if code & bit) for code in found]
+    return pa.DictionaryArray.from_arrays(pa.array(place, pa.int32()), pa.array(texts, pa.string())).cast(pa.string())
 
 
 def _say(

@@ -113,7 +113,7 @@ class Settings(BaseSettings):
     seed: int = 20171205
     shards: int = Field(2, ge=1, le=256, description="user shards that are scored one by one, at least")
     shard_customers: int = Field(
-        50_000, ge=1000, description="customers of a shard, about and at most: it bounds the memory of scoring"
+        50_000, ge=1000, description="customers of a shard, about, at most: with more there are more shards"
     )
     tracking_uri: str | None = Field(None, repr=False, description="MLflow server; a SQLite file under home if absent")
     host: str = Field("127.0.0.1", description="address at which the local Airflow and MLflow listen")

@@ -221,7 +221,7 @@ class _Customers:
 
 
 def _pairs(rng: np.random.Generator, shop: MadeShop, count: int) -> tuple[Ints, Ints]:
-    """Draw the distinct customer–item pairs, by customer and item."""
+    """Draw the distinct customer-item pairs, by customer and item."""
     catalogue = shop.catalogue
     starts = np.searchsorted(catalogue.group, np.arange(shop.groups + 1))
     popular = np.diff(catalogue.edges[starts])

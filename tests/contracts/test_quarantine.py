@@ -177,7 +177,8 @@ has_item_history = false
 file = "lines.csv"
 columns = { who = "text", what = "text", sold = "timestamp", n = "double" }
 """,
-    "users.sql": "select who as user_id, min(sold) as created_at, true as is_personalised from raw_play.lines group by who",
+    "users.sql": "select who as user_id, min(sold) as created_at, true as is_personalised "
+    "from raw_play.lines group by who",
     "items.sql": "select distinct 'milk' as item_id, 'Milk' as title, true as available, true as recommendable, "
     "timestamp '2024-01-01' as created_at from raw_play.lines",
     "events.sql": "select who || what || sold as event_id, who as user_id, what as item_id, 'purchase' as event_type, "

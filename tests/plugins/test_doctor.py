@@ -48,7 +48,7 @@ def test_nothing_is_wrong_with_an_airflow_that_works(api: AirflowApi) -> None:
     assert "answers, version 3." in found["airflow"].found
     assert found["pool"].found == f"{POOL}, 1 slots"
     assert found["import errors"].found == "none"
-    assert found["dags"].found.startswith("all 9 are known")
+    assert found["dags"].found.startswith("all 11 are known")
 
 
 def test_a_scheduler_that_does_not_run(api: AirflowApi) -> None:
