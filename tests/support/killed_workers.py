@@ -6,14 +6,11 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-import httpx
 import psutil
 
 from recsys.stack import Stack
 from recsys.stack.airflow_api import Run
 from recsys.stack.processes import session_members
-
-WAITING = ("up_for_retry", "failed")
 
 
 class Killer:
@@ -23,18 +20,17 @@ class Killer:
     made, ``.lock`` any, as that of the warehouse.
 
     A task of Airflow runs in a process of its own, whose title names the task instance; only processes of the given
-    stack are looked at. What was killed is cleared at once, which is a retry without its waiting time.
+    stack are looked at. Airflow tries what was killed again.
     """
 
     def __init__(self, stack: Stack, run: Run, tasks: Mapping[str, str]) -> None:
         self._stack, self._run, self._tasks = stack, run, dict(tasks)
         self.killed: list[str] = []
-        self._to_clear: list[str] = []
 
     def run(self) -> None:
         """Look until every wanted task was killed, or the run has ended."""
         pause = threading.Event()
-        while self._tasks or self._to_clear:
+        while self._tasks:
             if self._stack.api.run(self._run.dag_id, self._run.run_id).ended_at:
                 return
             for task in self._instances():
@@ -46,26 +42,12 @@ class Killer:
                 ):
                     del self._tasks[name]
                     self.killed.append(name)
-                    self._to_clear.append(name)
-                elif task["state"] in WAITING and name in self._to_clear:
-                    if self._clear(name, int(task["map_index"])):
-                        self._to_clear.remove(name)
-                elif task["state"] == "success" and name in self._to_clear:
-                    self._to_clear.remove(name)  # Airflow's own retry was there first.
             pause.wait(0.05)
 
     def _instances(self) -> list[dict[str, Any]]:
         path = f"/dags/{self._run.dag_id}/dagRuns/{self._run.run_id}/taskInstances"
         rows: list[dict[str, Any]] = self._stack.api._send("GET", path, params={"limit": 100}).json()["task_instances"]
         return rows
-
-    def _clear(self, task: str, map_index: int) -> bool:
-        """Let Airflow try a task again now; say whether it could, which the killed task's own end may prevent."""
-        chosen = [task] if map_index < 0 else [[task, map_index]]
-        body = {"dry_run": False, "dag_run_id": self._run.run_id, "task_ids": chosen, "only_failed": False}
-        path = f"/dags/{self._run.dag_id}/clearTaskInstances"
-        answer = self._stack.api._send("POST", path, json=body, allow=(httpx.codes.INTERNAL_SERVER_ERROR,))
-        return bool(answer.is_success)
 
     def _kill(self, instance: str, lock: str) -> bool:
         """Kill the process of a task instance when it takes a lock; say whether that was so before it ended."""
