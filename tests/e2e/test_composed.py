@@ -265,8 +265,8 @@ def test_a_back_up_restores_into_a_fresh_server_and_the_chain_goes_on(published:
     shown = published.block("check")
     assert publications[0][0] in shown
     assert published.versions() == versions
-    # As of the newest event, as the training and the publication were: the chain finds what it had computed, and neither
-    # trains nor publishes anything anew.
+    # As of the newest event, as the training and the publication were: the chain finds what it had computed, and
+    # neither trains nor publishes anything anew.
     done = published.do("docker compose run --rm --no-deps -T airflow-api recsys run")
     assert published.versions() == versions, done
     assert published.publications() == publications
