@@ -62,7 +62,7 @@ PARAMS = {
     "share": Param(
         10.0,
         type="number",
-        exclusiveMinimum=0,
+        minimum=0.01,
         maximum=100,
         title="Share in percent",
         description="To start or to widen: of all customers.",

@@ -17,21 +17,21 @@ from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import Param, dag, get_current_context, task
-from recsys_wiring import DEFAULT_ARGS, ERASE, POOL, at, clock_of, task_settings
+from recsys_wiring import DEFAULT_ARGS, END, ERASE, NOTE, POOL, at, clock_of, task_settings
 
 PARAMS = {
     "customer": Param(
         "",
         type="string",
-        pattern=r"^(c-[0-9a-f]{20})?$",
+        pattern=rf"^(c-[0-9a-f]{{20}})?{END}",
+        maxLength=22,
         title="Customer",
         description="Their pseudonym, such as c-0123456789abcdef0123; nobody is erased if it stays empty.",
         section="Whom and why",
     ),
     "reason": Param(
         "",
-        type="string",
-        maxLength=500,
+        **NOTE,
         title="Why",
         description="Such as the number of the request; it is kept, so don't name the customer.",
         section="Whom and why",

@@ -221,7 +221,7 @@ def test_a_champion_of_other_feature_sql(served: Ran, live: Settings, monkeypatc
     before = state_of(live)
     monkeypatch.setattr("recsys.scoring.recipe.features_hash", lambda: "another")
     with pytest.raises(RegistryError, match=r"trained with other feature SQL \(\w{16}\) than is installed \(another\)"):
-        pipeline.fit_state(live, snapshot=served.snapshot.uri, placements=PLACEMENTS)
+        pipeline.fit_state(served.settings, snapshot=served.snapshot.uri, placements=PLACEMENTS)
     assert state_of(live) == before
     assert debris(live.resolved_home) == []
 

@@ -409,7 +409,8 @@ def write(*arguments, **named):
     return real(*arguments, **named)
 
 snapshot.write_parquet = write
-snapshot.take_snapshot(quick_settings(Path(sys.argv[1])), as_of="2024-04-01", now=NOW)
+settings = quick_settings(Path(sys.argv[1]), warehouse_url=sys.argv[3])
+snapshot.take_snapshot(settings, as_of="2024-04-01", now=NOW)
 """
 
 
@@ -418,7 +419,7 @@ def test_killed_half_way_leaves_nothing_that_looks_finished(settings: Settings, 
     write_shop(settings, users=USERS, items=ITEMS, events=some_events())
     root = Path(__file__).parents[1]
     done = subprocess.run(
-        [sys.executable, "-c", KILLED, str(tmp_path), str(write)],
+        [sys.executable, "-c", KILLED, str(tmp_path), str(write), settings.database_url],
         cwd=root,
         env={**os.environ, "PYTHONPATH": str(root)},
         check=False,

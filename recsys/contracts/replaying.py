@@ -164,11 +164,11 @@ class _Writing:
         was = {f"was_{name}": before.get(name) for name in _TELLING[self.table]}
         changed = {name: value for name, value in row.items() if repr(value) != repr(before.get(name))}
         table = f"{c.SHOP}.{self.table}"
-        if not changed:
-            return connection.execute(text(f"select 1 from {table} where {telling} limit 1"), was).first() is not None
-        values = ", ".join(f'"{name}" = cast(:{name} as {self.columns[name].type})' for name in changed)
-        done = connection.execute(text(f"update {table} set {values} where {telling} returning 1"), {**was, **changed})
-        return bool(done.all())
+        stands = connection.execute(text(f"select 1 from {table} where {telling} limit 1"), was).first() is not None
+        if stands and changed:
+            values = ", ".join(f'"{name}" = cast(:{name} as {self.columns[name].type})' for name in changed)
+            connection.execute(text(f"update {table} set {values} where {telling}"), {**was, **changed})
+        return stands
 
     def _read(self, row: Mapping[str, Any]) -> Row:
         """Return the columns of the table that a row gives, typed."""

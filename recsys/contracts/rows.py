@@ -107,7 +107,7 @@ def rejected_rows(engine: duckdb.DuckDBPyConnection, run_id: str, now: datetime)
     """Return the rejected rows of all tables as rows of ``shop.quarantine``."""
     parts = " union all ".join(
         f"select '{c.SHOP}.{table}' as source_table, cast(to_json(r) as varchar) as row, rule "
-        f"from (select * from rejected_{table}) as r"
+        f"from (select {_writable(engine, table)} from rejected_{table}) as r"
         for table in TABLES
     )
     return engine.sql(
@@ -115,6 +115,17 @@ def rejected_rows(engine: duckdb.DuckDBPyConnection, run_id: str, now: datetime)
         f"from ({parts}) as rejected order by all",
         params={"run_id": run_id, "now": now},
     ).to_arrow_table()
+
+
+def _writable(engine: duckdb.DuckDBPyConnection, table: str) -> str:
+    """Return what selects rejected rows of a table so that JSON can hold them: it has no NaN and no infinity."""
+    relation = engine.sql(f"from rejected_{table}")
+    floats = [name for name, kind in zip(relation.columns, relation.types, strict=True) if kind in ("DOUBLE", "FLOAT")]
+    named = ", ".join(
+        f'case when isfinite("{name}") then to_json("{name}") else to_json(cast("{name}" as varchar)) end as "{name}"'
+        for name in floats
+    )
+    return f"* replace ({named})" if named else "*"
 
 
 def _lay_limits(engine: duckdb.DuckDBPyConnection, settings: Settings, latest_allowed: datetime) -> None:

@@ -252,6 +252,7 @@ def try_version(
     )
 
 
+@within_home
 def make_canary_lists(
     settings: Settings, *, snapshot: str, placement: str, version: str, override: bool = False
 ) -> Result:

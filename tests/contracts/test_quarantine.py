@@ -149,8 +149,8 @@ def test_a_row_that_breaks_a_rule_again_after_its_replay_waits_again(settings: S
 def test_what_is_dropped_is_not_replayed(settings: Settings) -> None:
     shop(settings, *BAD)
     taken(settings)
+    name = kept(settings)["minus"].quarantine_id
     with open_warehouse(settings, purpose="test") as warehouse:
-        name = kept(settings)["minus"].quarantine_id
         assert contracts.drop(warehouse, name, by="anna", now=NOW).status == "dropped"
     assert "minus" not in {entry.row["event_id"] for entry, _ in replayed(settings, *kept(settings).values()).refused}
 

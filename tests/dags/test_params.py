@@ -17,6 +17,8 @@ GOOD: dict[str, dict[str, Any]] = {
     "recsys_approve": {"model": "recsys_for_you", "version": "3"},
     "recsys_decide": {"model": "recsys_for_you", "version": "3", "verdict": "approved", "reason": "it's better; so"},
     "recsys_rollback": {"placement": "for_you", "reason": "two\nlines", "publication": "for_you-20171205-ab.c_1"},
+    "recsys_canary": {"action": "start", "placement": "for_you", "version": "3", "share": 5, "reason": "try it"},
+    "recsys_erase": {"customer": "c-0123456789abcdef0123", "reason": "request 7"},
     "recsys_suppress": {"reason": "recalled", "item": 'O\'Hara "7"; äß', "until": "2017-12-05 06:00"},
     "recsys_train": {"as_of": "2017-12-05T06:00", "placements": ["discover"]},
     "recsys_publish": {"as_of": "latest"},
@@ -96,7 +98,7 @@ def test_another_type_is_refused(dags: dict[str, Any], value: Any) -> None:
 
 @pytest.mark.parametrize("reason", ["", " ", "\n"])
 def test_a_reason_is_some_words(dags: dict[str, Any], reason: str) -> None:
-    for dag_id in ("recsys_decide", "recsys_rollback", "recsys_suppress"):
+    for dag_id in ("recsys_canary", "recsys_decide", "recsys_rollback", "recsys_suppress"):
         assert refusal(dags[dag_id], reason=reason), dag_id
 
 

@@ -10,7 +10,7 @@ import pytest
 from recsys.assets import assets_root
 
 HEAVY = ["mlflow", "lightgbm", "pandas", "implicit", "sklearn", "scipy", "pyarrow", "duckdb"]
-SHARED = {"recsys_links.py", "recsys_notify.py", "recsys_wiring.py"}
+SHARED = {"recsys_links.py", "recsys_notify.py", "recsys_stages.py", "recsys_wiring.py"}
 DAG_FILES = sorted(p.name for p in (assets_root() / "dags").glob("*.py") if p.name not in SHARED)
 
 

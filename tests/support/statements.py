@@ -23,6 +23,18 @@ WRITTEN: Final = "postgres"
 # In-process SQL, which DuckDB alone runs, over Parquet files: the shop's engine never sees it.
 OWN_FOLDERS: Final = ("evaluation", "features", "leave_one_out", "scoring", "shaping")
 OWN_FILES: Final = {
+    # What is extracted is checked by the engine in the process.
+    "contracts": (
+        "events",
+        "fresh",
+        "item_rules",
+        "item_versions",
+        "items",
+        "prices",
+        "profile",
+        "promotions",
+        "users",
+    ),
     "monitoring": ("category_mix", "missing", "volume"),
     # live_shop and live_view are what readers lay over the live Parquet files.
     "publication": ("audit", "list_hashes", "live_shop", "live_view", "new_rows", "totals"),

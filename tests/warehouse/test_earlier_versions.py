@@ -35,6 +35,7 @@ FIXED: dict[tuple[str, str], Any] = {
     ("recsys.publications", "status"): "live",
     ("recsys.publications", "kind"): "main",
     ("recsys.list_rows", "rank"): 1,
+    ("recsys.list_rows", "part"): 0,
     ("recsys.decisions", "channel"): "cli",
 }
 RECORD = "recsys.schema_migrations"

@@ -4,22 +4,24 @@ This shows that the SQL is in their reach: it is read, has nothing that they lac
 Nothing is run there; docs/engines.md says so.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 from sqlglot.errors import SqlglotError
 
-from recsys import ledger, pipeline, publication
+from recsys import contracts, ledger, pipeline, publication
 from recsys.assets import assets_root
 from recsys.knowledge.loading import load_rules, written_rules
 from recsys.load import load_source
 from recsys.settings import MonitoringSettings, Settings
+from recsys.snapshot import take_snapshot
 from recsys.warehouse import Warehouse, migrate, open_warehouse, pending_migrations
 from recsys.warehouse.migrations import split_statements
 from tests.support.monitored import put_live, trained
 from tests.support.orders import write_orders
+from tests.support.planted import Event, run_sql, write_shop
 from tests.support.publications import ITEMS, MODEL, NOW, PLACEMENT, approve, made_lists, write_publication
 from tests.support.statements import (
     TARGETS,
@@ -56,6 +58,7 @@ def sent(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
             _withhold(warehouse, settings)
             _try(warehouse, settings)
             _write_knowledge(warehouse, settings, folder)
+        _replay(make_settings(folder / "rejected"))
     return seen
 
 
@@ -64,6 +67,9 @@ def _load_orders(folder: Path) -> None:
     for lines in (200, 300):
         write_orders(folder / "orders.csv", lines=lines)
         load_source(settings, "orders", data_dir=folder / "orders.csv")
+    with open_warehouse(settings, purpose="test") as warehouse:
+        [somebody] = warehouse.query("select min(user_id) as user_id from shop.users")
+    pipeline.erase(settings, user=somebody["user_id"], by="ada", reason="asked", now=NOW)
 
 
 def _publish_and_monitor(settings: Settings) -> None:
@@ -134,6 +140,21 @@ def _write_knowledge(warehouse: Warehouse, settings: Settings, folder: Path) -> 
         rules.write_text(f"rule_id,kind,brand\n{append},boost,Brand 1\n", encoding="utf-8")
         load_rules(warehouse, settings, rules, append=append, created_by="ada", now=NOW)
     written_rules(warehouse)
+
+
+def _replay(settings: Settings) -> None:
+    """Repair one rejected row, and replay it beside one that has become right by itself."""
+    first = datetime(2024, 3, 1, 9)
+    bad = [Event("ann", "milk", first, name="minus", quantity=-2), Event("ghost", "milk", first, name="nobody")]
+    write_shop(settings, users=["ann"], items=["milk"], events=[Event("ann", "milk", first), *bad])
+    take_snapshot(settings, as_of="2024-04-01", now=NOW)
+    run_sql(settings, "insert into shop.users values ('ghost', 9, timestamp '2024-01-01', true, null)")
+    with open_warehouse(settings, purpose="test") as warehouse:
+        for row in contracts.find_quarantined(warehouse):
+            changed = {"quantity": "2"} if row.row["event_id"] == "minus" else {}
+            if changed:
+                row = contracts.repair(warehouse, row.quarantine_id, changed, by="ada", now=NOW + DAY)
+            assert contracts.replay(warehouse, settings, [row], by="ada", now=NOW + 2 * DAY).rows
 
 
 def _files(settings: Settings, name: str, shift: int, version: str = "1") -> publication.NewPublication:
