@@ -196,7 +196,8 @@ def test_whatever_is_filled_in_at_run_time_was_sent_here(sent: set[str]) -> None
 def test_no_file_that_counts_as_the_embedded_engines_own_goes_to_the_warehouse(sent: set[str]) -> None:
     own = {name: text for name, text in sql_files().items() if is_own(name) and not is_own_tongue(text)}
     assert len(own) > 50
-    for name, text in own.items():
+    # A text that is all parts to be filled in looks like any statement.
+    for name, text in ((name, text) for name, text in own.items() if "{columns}\nfrom {table}\n" not in text):
         assert not any(pattern_of(text).fullmatch(one.strip().removesuffix(";")) for one in sent), name
 
 
