@@ -1,17 +1,19 @@
 """Work that breaks at any of its writes, or is killed at any moment: nothing is lost, mixed, doubled or left over.
 
-``make test`` breaks each write of a publication once and every third one of the other actions, by a kill or a full disk
-in turn, and kills ten times at random; ``make soak`` breaks each write of each action in both ways and kills 200 times.
+``make test`` breaks each write of a publication once (with a server: those to it, and every fourth file) and every
+fourth write of other actions, by a kill or a full disk in turn, and kills ten times at random. ``make soak`` breaks
+each write of each action in both ways, and kills 200 times.
 """
 
 import os
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.support.breaking import CUT, FULL, KILL
-from tests.support.broken_runs import Plan, Report, run_plan
+from tests.support.broken_runs import Plan, Report, run_plans
 from tests.support.engines import POSTGRESQL
 
 ACTIONS = ("publish", "refuse", "rollback", "extract")
@@ -44,40 +46,40 @@ def require_told(reports: list[Report]) -> None:
             assert "ree some space" in report["error"]
 
 
-@pytest.mark.parametrize("action", ACTIONS)
-def test_at_whatever_write_it_breaks_a_rerun_ends_as_if_nothing_was(tmp_path: Path, server: str, action: str) -> None:
-    step = 1 if action == "publish" else 3
-    reports = run_plan(Plan(str(tmp_path), server, action, how=[KILL, FULL], step=step))
-    assert len(reports) > (30 if action == "publish" else 4)
-    require_whole(reports)
-    require_told(reports)
-    assert {report["ended"] for report in reports if report["how"] == KILL} == {-9}
+def test_at_whatever_write_it_breaks_a_rerun_ends_as_if_nothing_was(tmp_path: Path, server: str) -> None:
+    named: dict[str, Any] = {"folder": str(tmp_path), "server": server, "how": [KILL, FULL]}
+    plans = [Plan(action="publish", is_files=not server, **named)]
+    plans += [Plan(action=action, step=4, **named) for action in ACTIONS if server or action != "publish"]
+    kills = Plan(str(tmp_path), server, kills=10, seed=SEED)
+    *broken, killed = run_plans(*plans, kills)
+    for plan, reports in zip(plans, broken, strict=True):
+        assert len(reports) > (15 if plan.step == 1 else 3), plan.action
+        require_whole(reports)
+        require_told(reports)
+        assert {report["ended"] for report in reports if report["how"] == KILL} == {-9}
+    require_survived(killed, 10)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("action", ACTIONS)
 def test_each_write_breaks_in_each_way(tmp_path: Path, server: str, action: str) -> None:
-    reports = run_plan(Plan(str(tmp_path), server, action, how=[KILL, FULL], is_all=True))
+    [reports] = run_plans(Plan(str(tmp_path), server, action, how=[KILL, FULL], is_all=True))
     print(f"{action}: {len(reports) - 1} breaks at {reports[-1]['at']} writes")
     require_whole(reports)
     require_told(reports)
 
 
-@pytest.mark.parametrize("action", ["publish", "rollback"])
-@pytest.mark.parametrize("step", [4, pytest.param(1, marks=[pytest.mark.soak, pytest.mark.timeout(3600)])])
-def test_a_connection_that_is_cut_at_a_write(tmp_path: Path, postgres_url: str, action: str, step: int) -> None:
+@pytest.mark.parametrize("step", [6, pytest.param(1, marks=[pytest.mark.soak, pytest.mark.timeout(3600)])])
+def test_a_connection_that_is_cut_at_a_write(tmp_path: Path, postgres_url: str, step: int) -> None:
     """What goes to the server is cut: a publication is done again by itself, anything else says what to do."""
-    reports = run_plan(Plan(str(tmp_path), postgres_url, action, how=[CUT], step=step))
-    assert len(reports) > 3
-    require_whole(reports)
-    for report in reports:
-        assert report["kind"] in ("", "TransientWarehouseError"), report["error"]
-        assert not report["error"] or "Run it again" in report["error"]
-
-
-def test_killed_at_random(tmp_path: Path, server: str) -> None:
-    require_survived(run_plan(Plan(str(tmp_path), server, kills=10, seed=SEED)), 10)
+    plans = [Plan(str(tmp_path), postgres_url, action, how=[CUT], step=step) for action in ("publish", "rollback")]
+    for reports in run_plans(*plans):
+        assert len(reports) > 2
+        require_whole(reports)
+        for report in reports:
+            assert report["kind"] in ("", "TransientWarehouseError"), report["error"]
+            assert not report["error"] or "Run it again" in report["error"]
 
 
 @pytest.mark.soak
@@ -86,7 +88,8 @@ def test_killed_at_random_200_times(tmp_path: Path, server: str) -> None:
     """The seed is RECSYS_SOAK_SEED, or one drawn now; it is printed."""
     seed = int(os.environ.get("RECSYS_SOAK_SEED") or random.SystemRandom().randrange(2**31))
     print(f"RECSYS_SOAK_SEED={seed}")
-    require_survived(run_plan(Plan(str(tmp_path), server, kills=200, seed=seed)), 200)
+    [reports] = run_plans(Plan(str(tmp_path), server, kills=200, seed=seed))
+    require_survived(reports, 200)
 
 
 def require_survived(reports: list[Report], kills: int) -> None:

@@ -46,12 +46,14 @@ class Breaker:
         how: ``kill`` this process, let the disk be ``full``, or ``cut`` the connections to the server. A cut is made
             at writes to the warehouse only.
         cutting: the URL of the database whose connections are cut.
+        is_files: count files too, not only what is written to the warehouse.
     """
 
-    def __init__(self, home: Path, at: int, how: str = KILL, cutting: str = "") -> None:
+    def __init__(self, home: Path, at: int, how: str = KILL, cutting: str = "", *, is_files: bool = True) -> None:
         self.count = 0
         self.what = ""
         self._home, self._at, self._how, self._cutting = str(home), at, how, cutting
+        self._is_files = is_files and how != CUT
         self._is_breaking = self._is_emptying = False
 
     def watch(self) -> None:
@@ -59,7 +61,7 @@ class Breaker:
         event.listen(Engine, "before_cursor_execute", self._statement)
         event.listen(Engine, "commit", self._commit)
         _before(Warehouse, "append", lambda *given, **_: self._in_warehouse(f"rows of {given[2]}", given[0].dialect))
-        if self._how != CUT:
+        if self._is_files:
             _before(pq.ParquetWriter, "write_table", lambda *_, **__: self._step("Parquet", _full_file))
             sys.addaudithook(self._file)
 

@@ -2,7 +2,7 @@
 
 One process loads the libraries and uses none of them; for each run it puts a prepared home and warehouse in place and
 forks twice: a child that breaks, and one that looks at what readers see, reruns the action and reports what is
-stored. Run as a program it takes a :class:`Plan` as JSON.
+stored. Run as a program it takes :class:`Plan`s as JSON.
 """
 
 import importlib
@@ -52,6 +52,7 @@ class Plan:
         how: in which ways each write breaks; with several they take turns, unless ``is_all``.
         is_all: each write breaks in each way.
         step: every how-manieth write is broken.
+        is_files: files are among the writes.
         kills: instead of counted writes, so many moments at random.
         seed: of those moments.
     """
@@ -62,6 +63,7 @@ class Plan:
     how: list[str] = field(default_factory=lambda: ["kill"])
     is_all: bool = False
     step: int = 1
+    is_files: bool = True
     kills: int = 0
     seed: int = 0
 
@@ -69,15 +71,17 @@ class Plan:
 Report = dict[str, Any]
 
 
-def run_plan(plan: Plan) -> list[Report]:
-    """Run a plan in a process of its own; return a report for each run, the first one's that of the untouched run.
+def run_plans(*plans: Plan) -> list[list[Report]]:
+    """Run plans that share folder and server in a process of their own.
+
+    For each plan there is a report for each run, the first one that of the untouched run.
 
     A report has ``at``, ``how``, ``what`` (the write), ``ended`` (0, 1 for an error of the platform, or minus a
     signal), ``error`` (what a person was told), ``faults`` (for readers after the break), ``debts`` (after the rerun)
     and ``stored``.
     """
     ended = subprocess.run(
-        [sys.executable, "-m", "tests.support.broken_runs", json.dumps(asdict(plan))],
+        [sys.executable, "-m", "tests.support.broken_runs", json.dumps([asdict(plan) for plan in plans])],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
@@ -85,7 +89,7 @@ def run_plan(plan: Plan) -> list[Report]:
         check=False,
     )
     assert ended.returncode == 0, ended.stderr[-4000:]
-    found: list[Report] = json.loads(ended.stdout.splitlines()[-1])
+    found: list[list[Report]] = json.loads(ended.stdout.splitlines()[-1])
     return found
 
 
@@ -156,7 +160,9 @@ def _act(plan: Plan, action: str, number: int, before: Callable[[], None] = lamb
 def _broken(plan: Plan, at: int, how: str) -> Report:
     """In a child: act until it breaks."""
     settings = _settings(plan)
-    breaker = Breaker(settings.resolved_home, at, how, settings.database_url if plan.server else "")
+    breaker = Breaker(
+        settings.resolved_home, at, how, settings.database_url if plan.server else "", is_files=plan.is_files
+    )
     told, kind = "", ""
     try:
         _act(plan, plan.action, EARLIER, breaker.watch)
@@ -281,10 +287,9 @@ def _done(plan: Plan, action: str, number: int) -> Report:
 
 
 def main() -> None:
-    plan = Plan(**json.loads(sys.argv[1]))
-    stage = Stage(plan)
-    reports = _at_random(plan, stage) if plan.kills else _counted(plan, stage)
-    print(json.dumps(reports))
+    plans = [Plan(**each) for each in json.loads(sys.argv[1])]
+    stage = Stage(plans[0])
+    print(json.dumps([_at_random(plan, stage) if plan.kills else _counted(plan, stage) for plan in plans]))
 
 
 if __name__ == "__main__":
