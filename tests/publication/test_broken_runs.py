@@ -1,7 +1,7 @@
 """Work that breaks at any of its writes, or is killed at any moment: nothing is lost, mixed, doubled or left over.
 
-``make test`` breaks each write of a publication once (with a server: those to it, and every fourth file) and every
-fourth write of other actions, by a kill or a full disk in turn, and kills ten times at random. ``make soak`` breaks
+``make test`` breaks each write of a publication once (with a server: those to it, and every sixth file) and every
+sixth write of other actions, by a kill or a full disk in turn, and kills ten times at random. ``make soak`` breaks
 each write of each action in both ways, and kills 200 times.
 """
 
@@ -49,11 +49,11 @@ def require_told(reports: list[Report]) -> None:
 def test_at_whatever_write_it_breaks_a_rerun_ends_as_if_nothing_was(tmp_path: Path, server: str) -> None:
     named: dict[str, Any] = {"folder": str(tmp_path), "server": server, "how": [KILL, FULL]}
     plans = [Plan(action="publish", is_files=not server, **named)]
-    plans += [Plan(action=action, step=4, **named) for action in ACTIONS if server or action != "publish"]
+    plans += [Plan(action=action, step=6, **named) for action in ACTIONS if server or action != "publish"]
     kills = Plan(str(tmp_path), server, kills=10, seed=SEED)
     *broken, killed = run_plans(*plans, kills)
     for plan, reports in zip(plans, broken, strict=True):
-        assert len(reports) > (15 if plan.step == 1 else 3), plan.action
+        assert len(reports) > (15 if plan.step == 1 else 2), plan.action
         require_whole(reports)
         require_told(reports)
         assert {report["ended"] for report in reports if report["how"] == KILL} == {-9}
@@ -93,10 +93,8 @@ def test_killed_at_random_200_times(tmp_path: Path, server: str) -> None:
 
 
 def require_survived(reports: list[Report], kills: int) -> None:
-    assert len(reports) == kills + 1
     wrong = [(n, report["how"], report["at"], *report["faults"], *report["debts"]) for n, report in enumerate(reports)]
     assert [entry for entry in wrong if len(entry) > 3] == []
     ended = [report["ended"] for report in reports[1:]]
-    print(f"{ended.count(-9)} of {kills} killed before their end")
-    # Most moments have to lie within a run.
-    assert ended.count(-9) > kills // 3
+    print(f"{ended.count(-9)} killed, {ended.count(0)} had ended before")
+    assert ended.count(-9) == kills

@@ -53,7 +53,7 @@ class Plan:
         is_all: each write breaks in each way.
         step: every how-manieth write is broken.
         is_files: files are among the writes.
-        kills: instead of counted writes, so many moments at random.
+        kills: instead of counted writes, so many moments at random within a run.
         seed: of those moments.
     """
 
@@ -266,11 +266,11 @@ def _at_random(plan: Plan, stage: Stage) -> list[Report]:
     stage.set()
     begun = time.monotonic()
     _, found = _forked(plan, lambda: _looked(plan, "publish"))
-    # A little more than a run takes, so that some moments come after its end.
-    longest = 1.2 * (time.monotonic() - begun)
+    # About what a run takes: some moments come after its end, and kill nothing.
+    longest = time.monotonic() - begun
     reports = [{"at": 0, "how": "", "ended": 0, **found}]
     number, is_published = EARLIER, True
-    while len(reports) <= plan.kills:
+    while sum(report["ended"] == -signal.SIGKILL for report in reports) < plan.kills:
         # Two rollbacks one after the other would need an approval of what they return to.
         action = "rollback" if is_published and chance.random() < 0.25 else "publish"
         number, is_published = number + 1, action == "publish"
