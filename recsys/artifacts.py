@@ -10,9 +10,11 @@ checks it first; one that was altered is refused, and made anew by the stage tha
 for that once (about 1 GB/s), however many stages it runs.
 """
 
+import errno
 import hashlib
 import json
 import logging
+import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -25,7 +27,7 @@ from urllib.parse import unquote, urlparse
 
 from filelock import FileLock, Timeout
 
-from recsys.errors import AlteredError, NotFoundError, SettingsError
+from recsys.errors import AlteredError, DiskFullError, NotFoundError, SettingsError
 from recsys.settings import Settings
 
 Given = ParamSpec("Given")
@@ -37,6 +39,7 @@ _MADE_FROM_SHOP = ("snapshot", "features", "candidates", "ranking_set", "rankers
 _MADE_FOR_PUBLISHING = ("champions", "models", "state", "lists")
 URIS = frozenset((*_MADE_FROM_SHOP, *_MADE_FOR_PUBLISHING))
 """Parameters of stages that hold URIs of artifacts."""
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _HASHES: dict[tuple[int, ...], str] = {}  # by what changes with every write to a file, but not with its name
 
 
@@ -130,6 +133,27 @@ def replace_json(path: Path, document: Mapping[str, Any]) -> Path:
     fresh = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}")
     fresh.write_text(json.dumps(document, indent=1, sort_keys=True, default=str), encoding="utf-8")
     return fresh.replace(path)
+
+
+@contextmanager
+def room_on_disk(folder: Path) -> Iterator[None]:
+    """Tell a person what to do if the block finds no room for a file.
+
+    Args:
+        folder: below which the block writes; each file under a name that no reader knows yet.
+
+    Raises:
+        DiskFullError: if the disk, a quota or the largest size of a file is at its end.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise DiskFullError(
+            f"There is no room for a file below {folder} ({os.strerror(error.errno)}). Free some space there, or raise "
+            "the quota or limit that this process has, and run it again; nothing was half-written."
+        ) from error
 
 
 def open_artifact(uri: str, *, only: str | None = None) -> Path:
@@ -247,19 +271,23 @@ class ArtifactStore:
         """Give an empty folder beside the finished ones; what isn't adopted from it is removed.
 
         Drafts of processes that ended before they could remove them go as well.
+
+        Raises:
+            DiskFullError: if there is no room for what the block writes.
         """
         place = self.root / kind
-        place.mkdir(parents=True, exist_ok=True)
-        _sweep(place)
         draft = place / f"{DRAFT}{uuid.uuid4().hex[:12]}"
-        # The kernel drops the lock of a killed process: that tells its drafts from those that are being filled.
-        with FileLock(_lock_of(draft)):
-            draft.mkdir()
-            try:
-                yield draft
-            finally:
-                shutil.rmtree(draft, ignore_errors=True)
-                _lock_of(draft).unlink(missing_ok=True)
+        with room_on_disk(place):
+            place.mkdir(parents=True, exist_ok=True)
+            _sweep(place)
+            # The kernel drops the lock of a killed process: that tells its drafts from those that are being filled.
+            with FileLock(_lock_of(draft)):
+                try:
+                    draft.mkdir()
+                    yield draft
+                finally:
+                    shutil.rmtree(draft, ignore_errors=True)
+                    _lock_of(draft).unlink(missing_ok=True)
 
     def adopt(self, draft: Path, kind: str, name: str, facts: dict[str, Any]) -> Artifact:
         """Rename a filled draft to its final name. Two makers at once are harmless: the first is kept."""

@@ -41,6 +41,10 @@ class TransientWarehouseError(WarehouseError):
     """The server undid the work for a reason that passes: a deadlock, a clash, a connection that was cut."""
 
 
+class DiskFullError(RecsysError):
+    """A file can't be written: the disk, a quota or the largest size of a file is at its end."""
+
+
 class AuditError(RecsysError):
     """A staged publication failed its audit; it stays out of sight and the old one stays live."""
 

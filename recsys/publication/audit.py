@@ -4,11 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
 
+from recsys.artifacts import ArtifactStore
 from recsys.assets import read_sql
 from recsys.compute import write_batches
 from recsys.errors import AuditError, ConflictError
@@ -77,10 +77,9 @@ def audit(
     Returns:
         All findings; nothing is raised for them.
     """
-    scratch = settings.resolved_home / "tmp"
-    scratch.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix="audit-", dir=scratch) as folder:
-        _read_back(warehouse, bench, publication.publication_id, Path(folder) / "stored.parquet")
+    # A draft that is never adopted: what a killed audit left goes with the next one.
+    with ArtifactStore(settings.resolved_home).draft("tmp") as folder:
+        _read_back(warehouse, bench, publication.publication_id, folder / "stored.parquet")
         stored = totals(bench, "stored_rows")
         query = read_sql("publication", "audit.sql")
         rows = bench.execute(query, {"items": settings.publication.items}).fetchall()

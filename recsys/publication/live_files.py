@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from filelock import FileLock
 
+from recsys.artifacts import room_on_disk
 from recsys.assets import read_sql
 from recsys.compute import write_batches
 from recsys.publication.board import write_board
@@ -27,6 +28,7 @@ MANIFEST: Final = "manifest.json"
 VIEW: Final = "live_recommendations.sql"
 VIEWS = ("live_view.sql", "live_shop.sql")
 LISTS: Final = "lists.parquet"
+DRAFT: Final = ".draft-"
 VERSION: Final = 4
 """Of the manifest's form."""
 # What changes between publications: what is live, who and what must not be shown, titles and segments.
@@ -51,8 +53,18 @@ def export_live(warehouse: Warehouse, settings: Settings) -> Path:
 
     Returns:
         The folder.
+
+    Raises:
+        DiskFullError: if there is no room for the files. Readers of them still see what was live before.
     """
     folder = settings.resolved_home / "live"
+    with room_on_disk(folder):
+        _export(warehouse, folder)
+        write_board(warehouse, settings)
+    return folder
+
+
+def _export(warehouse: Warehouse, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     # The lock is taken before the pointers are read: else a slow export could replace a newer one.
     with FileLock(folder / ".lock"):
@@ -66,8 +78,6 @@ def export_live(warehouse: Warehouse, settings: Settings) -> Path:
         _replace(folder / VIEW, "\n".join(over_live_files(folder, manifest, name) for name in VIEWS))
         _replace(folder / MANIFEST, json.dumps(manifest, indent=1, sort_keys=True))
         _tidy(folder, {*manifest["folders"], *manifest["folders_before"]})
-    write_board(warehouse, settings)
-    return folder
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -77,8 +87,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def _export_lists(warehouse: Warehouse, folder: Path, publication_id: str) -> None:
-    if (folder / publication_id).is_dir():
+    if (folder / publication_id / LISTS).is_file():
         return
+    _remove(folder / publication_id)  # what a removal that was killed left of it
     draft = _draft(folder)
     _write_lists(warehouse, draft / LISTS, publication_id)
     draft.rename(folder / publication_id)
@@ -102,9 +113,10 @@ def _export_state(warehouse: Warehouse, folder: Path) -> str:
     # The view reads a list of files, which may not be empty: this one has no rows.
     _write_lists(warehouse, draft / LISTS, "")
     target = folder / f"state-{digest.hexdigest()[:16]}"
-    if target.is_dir():
+    if target.is_dir() and all((target / name).is_file() for name in (*STATE_FILES, LISTS)):
         shutil.rmtree(draft)
     else:
+        _remove(target)
         draft.rename(target)
     return target.name
 
@@ -136,9 +148,15 @@ def _literal(path: Path) -> str:
 
 
 def _draft(folder: Path) -> Path:
-    draft = folder / f".draft-{uuid.uuid4().hex[:12]}"
+    draft = folder / f"{DRAFT}{uuid.uuid4().hex[:12]}"
     draft.mkdir()
     return draft
+
+
+def _remove(path: Path) -> None:
+    """Remove a folder, out of the way first: one that lost only some of its files would pass for a whole one."""
+    if path.is_dir():
+        shutil.rmtree(path.rename(path.with_name(f"{DRAFT}{uuid.uuid4().hex[:12]}")))
 
 
 def _replace(path: Path, content: str) -> None:
@@ -151,6 +169,6 @@ def _tidy(folder: Path, named: set[str]) -> None:
     """Remove folders that no manifest names, and what killed exports left."""
     for path in folder.iterdir():
         if path.is_dir() and path.name not in named:
-            shutil.rmtree(path)
+            _remove(path)
         elif path.is_file() and path.name.startswith((f".{VIEW}.", f".{MANIFEST}.")):
             path.unlink()

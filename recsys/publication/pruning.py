@@ -27,14 +27,24 @@ MEASURABLE: Final = timedelta(days=28)
 """How long after its end a canary can be measured; the shop's purchases may reach the warehouse late."""
 
 
-def prune(warehouse: Warehouse, settings: Settings, placement: str, *, now: datetime) -> list[str]:
+def prune(
+    warehouse: Warehouse, settings: Settings, placement: str, *, now: datetime, and_staged: bool = True
+) -> list[str]:
     """Archive the publications of a placement that are no longer kept: their lists go, their rows stay.
 
-    Kept are what is live, what a rollback returns to, the newest publication of the champion before, and
-    the ``settings.publication.keep`` that ended last. What was shown in either arm while the newest canary ran is
-    kept too, up to ``MEASURABLE`` after its end: its arms are measured by it. What an attempt staged and left is
-    removed as well: it could not go live any more, since the pointer has moved. Publications of the kind ``archive``
-    are nobody's way back and stay.
+    Kept are what is live, what a rollback returns to, the newest publication of the champion before, the
+    ``settings.publication.keep`` that ended last, and those that ended within ``settings.publication.keep_days``. What
+    was shown in either arm while the newest canary ran is kept too, up to ``MEASURABLE`` after its end: its arms are
+    measured by it. Publications of the kind ``archive`` are nobody's way back and stay. Readers go on meanwhile; on a
+    server, a part of the rows that one of them holds is dropped the next time.
+
+    Args:
+        warehouse: an open, migrated warehouse.
+        settings: what is kept.
+        placement: whose publications.
+        now: naive UTC.
+        and_staged: remove what an attempt staged and left, too. The pointer has to have moved since it was staged, so
+            that it could not go live any more.
 
     Returns:
         The ids of what was archived.
@@ -43,12 +53,11 @@ def prune(warehouse: Warehouse, settings: Settings, placement: str, *, now: date
         lock_storage(connection, placement)
         records = list_publications(warehouse, placement, connection=connection)
         kept = _kept(warehouse, connection, settings, placement, records, now)
+        removable = (STAGED, SUPERSEDED, WITHDRAWN) if and_staged else (SUPERSEDED, WITHDRAWN)
         gone = [
             record.publication_id
             for record in records
-            if record.status in (STAGED, SUPERSEDED, WITHDRAWN)
-            and record.kind != ARCHIVE
-            and record.publication_id not in kept
+            if record.status in removable and record.kind != ARCHIVE and record.publication_id not in kept
         ]
         for publication_id in gone:
             run(connection, "remove_lists", publication_id=publication_id)
@@ -69,7 +78,9 @@ def _kept(
 ) -> set[str]:
     ended = [record for record in records if record.status in (SUPERSEDED, WITHDRAWN) and record.kind == MAIN]
     ended.sort(key=lambda record: (record.ended_at or record.created_at, record.publication_id), reverse=True)
+    oldest = now - timedelta(days=settings.publication.keep_days)
     kept = {record.publication_id for record in ended[: settings.publication.keep]}
+    kept |= {record.publication_id for record in ended if (record.ended_at or record.created_at) > oldest}
     live = read_pointer(warehouse, placement, connection=connection).publication_id
     target = rollback_target(records, live)
     kept |= {live or ""} | ({target.publication_id} if target else set())

@@ -66,6 +66,9 @@ def publish(
             is_skipped = _is_live(warehouse, publication)
             if not is_skipped:
                 raise
+    # After a skip as well: the attempt that went live may have been killed before it came to this. What others have
+    # staged since stays then: unlike after a move of the pointer, it can still go live.
+    retried(lambda: prune(warehouse, settings, publication.placement, now=now, and_staged=not is_skipped))
     export_live(warehouse, settings)
     return replace(_found(warehouse, publication.publication_id), is_skipped=is_skipped)
 
@@ -174,7 +177,6 @@ def _bring_live(warehouse: Warehouse, settings: Settings, publication: NewPublic
     _require_approval(warehouse, publication)
     attempt, found = prepare(warehouse, settings, publication, now=now)
     go_live(warehouse, publication, found, attempt=attempt, expected=expected, now=now)
-    prune(warehouse, settings, publication.placement, now=now)
 
 
 def _claim(warehouse: Warehouse, publication: NewPublication, attempt: str, kind: str) -> bool:

@@ -68,7 +68,8 @@ class PublicationSettings(Section):
         0, ge=0, description="days in which a new item may be recommended without those purchases; 0: not at all"
     )
     min_coverage: float = Field(0.9, ge=0, le=1, description="share of eligible customers with a list, for the audit")
-    keep: int = Field(3, ge=2, description="superseded publications kept for a rollback, a placement")
+    keep: int = Field(3, ge=2, description="superseded publications kept for a rollback, a placement, however old")
+    keep_days: int = Field(0, ge=0, le=3650, description="days for which superseded ones are kept, however many")
 
 
 def _merged(default: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ _HINTS: tuple[tuple[str, str], ...] = (
     ("no space left", "The disk is full. Free some space and run it again; nothing was half-written."),
     ("could not extend file", "The server's disk is full. Free some space and run it again."),
     ("not enough disk space", "The disk is full. Free some space and run it again."),
+    ("file too large", "A file has reached the largest size allowed here. Raise that limit (ulimit -f); run it again."),
     ("could not set lock on file", "Another program has the file open. Close it and try again."),
     ("not a valid duckdb database", "Point RECSYS_WAREHOUSE_URL to another file, or move this one away."),
     (

@@ -168,3 +168,18 @@ def test_a_quote_in_the_name_of_home(tmp_path: Path, warehouse: Warehouse, setti
     odd = settings.model_copy(update={"home": tmp_path / "it's here"})
     folder = export_live(warehouse, odd)
     assert read_files(folder) == live_rows(warehouse)
+
+
+def test_a_folder_that_lost_its_lists_is_written_anew_before_a_rollback_shows_it(
+    warehouse: Warehouse, settings: Settings, folder: Path
+) -> None:
+    """As a removal leaves it that was killed half-way."""
+    for day in range(4):
+        put_live(warehouse, settings, f"p{day}", day)
+    assert not (folder / "p1").exists()
+    (folder / "p1").mkdir()
+    for _ in range(2):
+        rollback(warehouse, settings, PLACEMENT, decided_by="ada", channel="cli", reason="worse", now=NOW)
+    rows = read_files(folder)
+    assert len(rows) == 320
+    assert {row["publication_id"] for row in rows} == {"p1"}

@@ -158,6 +158,31 @@ def test_old_publications_are_archived_and_their_lists_removed(warehouse: Wareho
     assert orphans == [{"n": 0}]
 
 
+def test_publications_are_kept_by_age_as_well_as_by_count(warehouse: Warehouse, settings: Settings) -> None:
+    """Of seven, published a day apart: the three that ended last, and those that ended within four days."""
+    aged = settings.model_copy(update={"publication": settings.publication.model_copy(update={"keep_days": 4})})
+    for day in range(7):
+        put_live(warehouse, aged, f"p{day}", shift=day, day=day)
+    # p1 ended when p2 went live, four days before p6 did.
+    assert {name for name, status in statuses(warehouse).items() if status == "archived"} == {"p0", "p1"}
+    put_live(warehouse, aged, "p7", shift=7, day=60)
+    kept = [name for name, status in statuses(warehouse).items() if status == "superseded"]
+    assert sorted(kept) == ["p4", "p5", "p6"]
+
+
+def test_a_publication_that_is_run_again_clears_up_but_leaves_what_another_staged(
+    warehouse: Warehouse, settings: Settings
+) -> None:
+    generous = settings.model_copy(update={"publication": settings.publication.model_copy(update={"keep": 9})})
+    for day in range(6):
+        put_live(warehouse, generous, f"p{day}", shift=day, day=day)
+    other = write_publication(settings.resolved_home / "files", "other", made_lists(shift=9))
+    prepare(warehouse, settings, other, now=NOW + timedelta(days=6))
+    put_live(warehouse, settings, "p5", shift=5, day=6)
+    found = statuses(warehouse)
+    assert (found["p0"], found["p1"], found["p2"], found["other"]) == ("archived", "archived", "superseded", "staged")
+
+
 def test_the_last_publication_of_the_champion_before_is_kept(warehouse: Warehouse, settings: Settings) -> None:
     """Alias ``previous`` names version 1, so its lists outlive those that ended later."""
     put_live(warehouse, settings, "old")

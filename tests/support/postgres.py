@@ -87,6 +87,13 @@ def postgres_server(programs: Path) -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def crash_and_restart(url: str, programs: Path) -> None:
+    """End the server of :func:`postgres_server` at once, as a crash does, and start it again."""
+    folder = Path(url.partition("host=")[2])
+    user = _USER if os.geteuid() == 0 else None
+    _run(user, programs / "pg_ctl", "-D", folder / "data", "-l", folder / "log", "-m", "immediate", "-w", "restart")
+
+
 def _has_user() -> bool:
     import pwd
 
