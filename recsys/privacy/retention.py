@@ -9,7 +9,7 @@ from recsys.artifacts import DONE, ArtifactStore
 from recsys.assets import read_sql
 from recsys.privacy.derived import DERIVED
 from recsys.settings import Settings
-from recsys.snapshot import KIND
+from recsys.snapshot import EXTRACTS, KIND
 from recsys.warehouse import Warehouse
 
 
@@ -43,7 +43,7 @@ def old_artifacts(settings: Settings, now: datetime) -> dict[str, int]:
         return {}
     store = ArtifactStore(settings.resolved_home)
     removed: dict[str, int] = {}
-    for kind in (KIND, *DERIVED):
+    for kind in (KIND, EXTRACTS, *DERIVED):
         folders = sorted((path for path in (store.root / kind).glob("*") if (path / DONE).is_file()), key=_made)
         kept = folders[-1:] if kind == KIND else []
         old = [path for path in folders if path not in kept and _made(path) < now.timestamp() - days * 86_400]

@@ -19,6 +19,7 @@ from recsys.settings.settings import (
     load_settings,
 )
 from recsys.settings.shaping import ShapingSettings
+from recsys.settings.snapshot import SnapshotSettings
 
 __all__ = [
     "DEFAULT_GENERATORS",
@@ -42,5 +43,6 @@ __all__ = [
     "Severity",
     "ShapingSettings",
     "Similarity",
+    "SnapshotSettings",
     "load_settings",
 ]

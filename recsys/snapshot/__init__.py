@@ -18,14 +18,18 @@ A folder ``snapshots/<id>`` with
 
 What the contracts found stands in ``contracts/<id>.json``; what they stopped last, in ``contracts/stopped.json``.
 
-Every later stage reads this, never the warehouse.
+Every later stage reads this, never the warehouse. Taking one reads only the events that are new or changed since the
+one before; see :mod:`recsys.snapshot.extracting`.
 """
 
+from recsys.snapshot.base import EXTRACTED_EVENTS, EXTRACTS
 from recsys.snapshot.checking import last_good, newest_report
 from recsys.snapshot.opening import KIND, MANIFEST, PARTS, SUCCESSORS, TABLES, Snapshot
 from recsys.snapshot.taking import describe_files, resolve_as_of, take_snapshot
 
 __all__ = [
+    "EXTRACTED_EVENTS",
+    "EXTRACTS",
     "KIND",
     "MANIFEST",
     "PARTS",

@@ -13,6 +13,7 @@ from recsys import contracts
 from recsys.artifacts import DRAFT, replace_json
 from recsys.errors import NotFoundError
 from recsys.settings import Settings
+from recsys.snapshot.extracting import OWN_COLUMNS
 from recsys.snapshot.opening import KIND, MANIFEST, TABLES
 
 LOG = logging.getLogger(__name__)
@@ -64,7 +65,9 @@ def check(
         ContractError: with the whole report, which is kept.
     """
     for table in (*TABLES, c.EVENTS):
-        connection.from_parquet(str(raw / f"{table}.parquet")).create_view(f"extracted_{table}")
+        extracted = connection.from_parquet(str(raw / f"{table}.parquet"))
+        judged = [name for name in extracted.columns if name not in OWN_COLUMNS]
+        extracted.project(", ".join(judged)).create_view(f"extracted_{table}")
     base = last_good(settings, moment)
     report = contracts.check_tables(
         connection, settings, as_of=moment, latest_allowed=latest_allowed, now=now, base=base

@@ -13,13 +13,13 @@ from recsys import columns as c
 from recsys import contracts
 from recsys.artifacts import Artifact, ArtifactStore, content_hash, fingerprint
 from recsys.assets import read_sql
-from recsys.compute import engine, write_batches, write_parquet
-from recsys.disguise import disguise, reveal_rows
-from recsys.do_not_process import leave_out
+from recsys.compute import engine, write_parquet
+from recsys.disguise import reveal_rows
 from recsys.errors import ContractError, SettingsError
 from recsys.moments import parse_moment
 from recsys.settings import Settings
 from recsys.snapshot.checking import check, keep_report
+from recsys.snapshot.extracting import extract
 from recsys.snapshot.opening import KIND, MANIFEST, PARTS, TABLES
 from recsys.warehouse import Warehouse, open_warehouse
 
@@ -70,8 +70,8 @@ def resolve_as_of(warehouse: Warehouse, settings: Settings, as_of: str, now: dat
 def take_snapshot(settings: Settings, *, as_of: str, now: datetime) -> Artifact:
     """Extract what the warehouse held as of a moment and keep it under the hash of its content.
 
-    The facts tell what this call rejected; rejected rows are no part of the content, so the manifest of a
-    reused snapshot may tell of others. The whole report of the contracts is kept below ``contracts/``.
+    The facts tell how this call read the events and what it rejected; rejected rows are no part of the content, so the
+    manifest of a reused snapshot may tell of others. The whole report of the contracts is kept below ``contracts/``.
 
     Raises:
         SettingsError: if ``as_of`` can't be used.
@@ -85,10 +85,7 @@ def take_snapshot(settings: Settings, *, as_of: str, now: datetime) -> Artifact:
         with open_warehouse(settings, purpose="extract a snapshot") as warehouse:
             contracts.check_columns(warehouse)
             moment = resolve_as_of(warehouse, settings, as_of, now)
-            _extract(warehouse, raw, moment, latest_allowed)
-            personal = (raw / f"{c.USERS}.parquet", raw / f"{c.EVENTS}.parquet")
-            leave_out(settings, warehouse, *personal)
-        names = disguise(settings, *personal) if settings.privacy.pseudonymise else {}
+            extraction = extract(settings, warehouse, raw, moment=moment, latest_allowed=latest_allowed)
         with engine(settings) as connection, store.draft(KIND) as folder:
             report = check(connection, raw, settings, moment, latest_allowed, now)
             _build(connection, folder)
@@ -98,11 +95,13 @@ def take_snapshot(settings: Settings, *, as_of: str, now: datetime) -> Artifact:
             manifest["profile"] = contracts.describe(connection, moment, settings.contracts.recent_days)
             name = f"{moment:%Y%m%dT%H%M%S}-{manifest['content_hash'][:12]}"
             (folder / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-            rows = reveal_rows(contracts.rejected_rows(connection, name, now), names)
+            rows = reveal_rows(contracts.rejected_rows(connection, name, now), extraction.names)
             kept = keep_report(settings, report, name)
             facts = {
                 "as_of": manifest["as_of"],
                 "rows": manifest["rows"],
+                "extraction": extraction.mode,
+                "rows_read": extraction.rows_read,
                 "rejected": report.rejected,
                 "report": kept.as_uri(),
                 "broken": [[failure.rule.severity, failure.rule.id, failure.count] for failure in report.failures],
@@ -113,16 +112,6 @@ def take_snapshot(settings: Settings, *, as_of: str, now: datetime) -> Artifact:
         with open_warehouse(settings, purpose="write quarantine") as warehouse:
             contracts.quarantine(warehouse, rows, name)
     return replace(artifact, facts=facts)
-
-
-def _extract(warehouse: Warehouse, raw: Path, moment: datetime, latest_allowed: datetime) -> None:
-    for table in (*TABLES, c.EVENTS):
-        parameters = {"as_of": moment}
-        if table == c.EVENTS:
-            parameters["latest_allowed"] = latest_allowed
-        sql = read_sql("snapshot", f"extract_{table}.sql")
-        with warehouse.read_arrow(sql, parameters) as reader:
-            write_batches(reader, raw / f"{table}.parquet")
 
 
 def _build(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
