@@ -35,6 +35,8 @@ def remove_old_rows(warehouse: Warehouse, settings: Settings, now: datetime) -> 
 def old_artifacts(settings: Settings, now: datetime) -> dict[str, int]:
     """Delete snapshots, and what is made of them, that were made too long ago; the newest snapshot stays.
 
+    The events kept for the next snapshot go as well: that one reads all events then.
+
     Returns:
         The number of artifacts deleted by kind; kinds without any are left out.
     """

@@ -20,6 +20,7 @@ from recsys.warehouse import Warehouse, migrate, open_warehouse, pending_migrati
 from recsys.warehouse.migrations import split_statements
 from tests.support.monitored import put_live, trained
 from tests.support.orders import write_orders
+from tests.support.planted import run_sql
 from tests.support.publications import ITEMS, MODEL, NOW, PLACEMENT, approve, made_lists, write_publication
 from tests.support.statements import (
     TARGETS,
@@ -82,6 +83,10 @@ def _publish_and_monitor(settings: Settings) -> None:
         lists = {user_id(number): SHOWN for number in range(30)}
         put_live(warehouse, settings, "p1", lists)
     pipeline.monitor(settings, now=NOW, run_id="r1")
+    # A correction of old, for which the next snapshot reads a day anew.
+    run_sql(
+        settings, "update shop.events set quantity = 9 where occurred_at = (select min(occurred_at) from shop.events)"
+    )
     with open_warehouse(settings, purpose="test") as warehouse:
         put_live(warehouse, settings, "p2", {user: SHOWN[::-1] for user in lists}, now=NOW + DAY)
     pipeline.monitor(settings, now=NOW + DAY, run_id="r2")
