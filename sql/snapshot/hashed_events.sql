@@ -23,8 +23,8 @@ select
         )
     end as visible_day,
     cast(
-        substr(
-            translate(
+        translate(
+            substr(
                 md5(
                     :salt
                     || '|' || coalesce(cast(length(event_id) as text) || ':' || event_id, '-')
@@ -39,11 +39,11 @@ select
                     || '|' || coalesce(cast(length(basket_id) as text) || ':' || basket_id, '-')
                     || '|' || coalesce(cast(length(market) as text) || ':' || market, '-')
                 ),
-                'abcdef',
-                '012345'
+                1,
+                18
             ),
-            1,
-            18
+            'abcdef',
+            '012345'
         ) as bigint
     ) as row_hash
 from (

@@ -2,8 +2,8 @@
 
     python -m tests.benchmarks.extraction [--customers 20000] [--engine postgresql]
 
-The last 1 % by time are new; then some events of two months after the start are corrected as well. Prints one JSON line an
-engine. The times of a server on the same machine leave out the network, which is what an incremental extraction saves.
+The last 1 % by time are new; then some events of an earlier day are corrected. Prints one JSON line an engine. Times
+of a server on the same machine leave out the network, which is what an incremental extraction saves.
 """
 
 import argparse
@@ -26,7 +26,10 @@ ALL_BUT_THE_LAST = """
     from (select occurred_at, percent_rank() over (order by occurred_at) as place from shop.events) as placed
     where place < 0.99
 """
-CORRECTION = "update shop.events set quantity = 9 where occurred_at < timestamp '2024-03-02' and bucket = 77"
+CORRECTION = """
+    update shop.events set quantity = 9
+    where occurred_at >= timestamp '2024-05-01' and occurred_at < timestamp '2024-05-02' and bucket < 400
+"""
 
 
 def timed(settings: Settings, folder: Path, moment: datetime) -> dict[str, Any]:
