@@ -131,10 +131,14 @@ def _remove(settings: Settings, warehouse: Warehouse, subject: Subject, erasure:
     proof["evaluations"] = _added(proof.get("evaluations", {}), evaluations)
     if held:
         proof["deleted"] = _added(proof.get("deleted", {}), privacy.remove_derived(settings))
+    extracts = privacy.remove_extracts(settings, subject)
     snapshots = privacy.rewrite_snapshots(settings, subject, erasure.erasure_id)
     proof["snapshots"] = [*proof.get("snapshots", []), *snapshots]
     if held:  # what a stage that was still at work made meanwhile
         proof["deleted"] = _added(proof["deleted"], privacy.remove_derived(settings))
+    extracts = _added(extracts, privacy.remove_extracts(settings, subject))
+    if extracts:
+        proof["deleted"] = _added(proof.get("deleted", {}), extracts)
     privacy.sweep_temporary(settings)
     proof["remaining"] = privacy.count_rows(warehouse, subject) + len(privacy.snapshots_with(settings, subject))
     if erasure.status == privacy.DONE and proof == erasure.proof:

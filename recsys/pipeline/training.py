@@ -42,6 +42,8 @@ def take_snapshot(settings: Settings, *, as_of: str, now: datetime) -> Result:
         "snapshot_id": taken.snapshot_id,
         "as_of": taken.as_of.isoformat(),
         "rows": taken.manifest["rows"],
+        "extraction": artifact.facts["extraction"],
+        "rows_read": artifact.facts["rows_read"],
         "rejected": sum(artifact.facts["rejected"].values()),
         "report": artifact.facts["report"],
         "broken": artifact.facts["broken"],

@@ -16,7 +16,7 @@ from recsys.privacy.derived import (
 from recsys.privacy.records import BEGUN, DONE, REMOVED, Erasure, begin, erasure_name, find_erasure, save, unfinished
 from recsys.privacy.retention import old_artifacts, remove_old_rows
 from recsys.privacy.rows import count_rows, known_customers, remove_rows, rewrite_storage
-from recsys.privacy.snapshots import names_of, rewrite_snapshots, snapshots_with
+from recsys.privacy.snapshots import names_of, remove_extracts, rewrite_snapshots, snapshots_with
 from recsys.privacy.subject import Subject
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "names_of",
     "old_artifacts",
     "remove_derived",
+    "remove_extracts",
     "remove_old_rows",
     "remove_rows",
     "rewrite_evaluations",

@@ -9,7 +9,7 @@ from recsys.artifacts import DONE, ArtifactStore
 from recsys.assets import read_sql
 from recsys.privacy.derived import DERIVED
 from recsys.settings import Settings
-from recsys.snapshot import KIND
+from recsys.snapshot import EXTRACTS, KIND
 from recsys.warehouse import Warehouse
 
 
@@ -35,6 +35,8 @@ def remove_old_rows(warehouse: Warehouse, settings: Settings, now: datetime) -> 
 def old_artifacts(settings: Settings, now: datetime) -> dict[str, int]:
     """Delete snapshots, and what is made of them, that were made too long ago; the newest snapshot stays.
 
+    The events kept for the next snapshot go as well: that one reads all events then.
+
     Returns:
         The number of artifacts deleted by kind; kinds without any are left out.
     """
@@ -43,7 +45,7 @@ def old_artifacts(settings: Settings, now: datetime) -> dict[str, int]:
         return {}
     store = ArtifactStore(settings.resolved_home)
     removed: dict[str, int] = {}
-    for kind in (KIND, *DERIVED):
+    for kind in (KIND, EXTRACTS, *DERIVED):
         folders = sorted((path for path in (store.root / kind).glob("*") if (path / DONE).is_file()), key=_made)
         kept = folders[-1:] if kind == KIND else []
         old = [path for path in folders if path not in kept and _made(path) < now.timestamp() - days * 86_400]

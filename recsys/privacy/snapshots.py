@@ -16,7 +16,7 @@ from recsys.artifacts import ArtifactStore, open_artifact, replace_json
 from recsys.compute import engine, write_parquet
 from recsys.privacy.subject import Subject
 from recsys.settings import Settings
-from recsys.snapshot import KIND, MANIFEST, SUCCESSORS, describe_files
+from recsys.snapshot import EXTRACTED_EVENTS, EXTRACTS, KIND, MANIFEST, SUCCESSORS, describe_files
 
 USERS_FILE = "users.parquet"
 
@@ -39,6 +39,21 @@ def rewrite_snapshots(settings: Settings, subject: Subject, erasure_id: str) -> 
         Of each: old and new id and content hash, and the number of the customer's events.
     """
     return [_rewritten(settings, folder, subject, erasure_id) for folder in snapshots_with(settings, subject)]
+
+
+def remove_extracts(settings: Settings, subject: Subject) -> dict[str, int]:
+    """Delete the kept extraction of events if it holds a customer; the next one reads all events.
+
+    Returns:
+        How many there were, by kind; nothing if there was none.
+    """
+    store, removed = ArtifactStore(settings.resolved_home), 0
+    for path in (store.root / EXTRACTS).glob(f"*/{EXTRACTED_EVENTS}"):
+        if _has_events(path, subject):
+            store.discard(EXTRACTS, path.parent.name)
+            removed += 1
+    store.sweep(EXTRACTS)
+    return {EXTRACTS: removed} if removed else {}
 
 
 def _rewritten(settings: Settings, folder: Path, subject: Subject, erasure_id: str) -> dict[str, Any]:
@@ -102,6 +117,15 @@ def _number_of(folder: Path, subject: Subject) -> int | None:
             {"path": str(folder / USERS_FILE), "names": list(subject.names)},
         ).fetchall()
     return int(rows[0][0]) if rows else None
+
+
+def _has_events(path: Path, subject: Subject) -> bool:
+    with duckdb.connect() as bench:
+        [(count,)] = bench.execute(
+            f"select count(*) from read_parquet($path) where {c.USER_ID} in (select unnest($names))",
+            {"path": str(path), "names": list(subject.names)},
+        ).fetchall()
+    return bool(count)
 
 
 def _folders(settings: Settings) -> list[Path]:

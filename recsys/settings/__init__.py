@@ -16,6 +16,7 @@ from recsys.settings.placements import (
 from recsys.settings.privacy import PrivacySettings
 from recsys.settings.settings import EvaluationSettings, PublicationSettings, Settings, load_settings
 from recsys.settings.shaping import ShapingSettings
+from recsys.settings.snapshot import SnapshotSettings
 
 __all__ = [
     "DEFAULT_GENERATORS",
@@ -39,5 +40,6 @@ __all__ = [
     "Severity",
     "ShapingSettings",
     "Similarity",
+    "SnapshotSettings",
     "load_settings",
 ]

@@ -27,6 +27,7 @@ from recsys.settings.monitoring import MonitoringSettings, RetrainingSettings
 from recsys.settings.placements import PlacementSettings, RankerSettings
 from recsys.settings.privacy import PrivacySettings
 from recsys.settings.section import Name, Section
+from recsys.settings.snapshot import SnapshotSettings
 
 CONFIG = "RECSYS_CONFIG"
 """The variable that names the file of the settings, where it isn't ``recsys.toml`` in the working folder."""
@@ -131,6 +132,7 @@ class Settings(BaseSettings):
     rating_min: float | None = Field(None, description="ratings below it are quarantined; no bound if absent")
     rating_max: float | None = Field(None, description="ratings above it are quarantined; no bound if absent")
     contracts: ContractSettings = ContractSettings()
+    snapshot: SnapshotSettings = SnapshotSettings()
     candidates: CandidateSettings = CandidateSettings()
     ranker: RankerSettings = RankerSettings()
     placements: dict[Name, PlacementSettings] = Field(default_factory=_default_placements)

@@ -130,7 +130,7 @@ def test_what_is_too_old_goes_and_the_newest_snapshot_stays(embedded: Settings) 
     assert pipeline.retain(embedded, by="ada", now=now) == {"rows": {}, "artifacts": {}, "erasures": []}
     assert pipeline.retain(kept, by="ada", now=now) == {
         "rows": {"events: purchase": before, "quarantine": 1},
-        "artifacts": {"snapshots": 1},
+        "artifacts": {"snapshots": 1, "extracts": 1},
         "erasures": [],
     }
     assert len(list((embedded.resolved_home / "snapshots").glob("2*"))) == 1

@@ -88,6 +88,10 @@ def _publish_and_monitor(settings: Settings) -> None:
         lists = {user_id(number): SHOWN for number in range(30)}
         put_live(warehouse, settings, "p1", lists)
     pipeline.monitor(settings, now=NOW, run_id="r1")
+    # A correction of old, for which the next snapshot reads a day anew.
+    run_sql(
+        settings, "update shop.events set quantity = 9 where occurred_at = (select min(occurred_at) from shop.events)"
+    )
     with open_warehouse(settings, purpose="test") as warehouse:
         put_live(warehouse, settings, "p2", {user: SHOWN[::-1] for user in lists}, now=NOW + DAY)
     pipeline.monitor(settings, now=NOW + DAY, run_id="r2")

@@ -397,10 +397,10 @@ KILLED = """
 import os, signal, sys
 from datetime import datetime
 from pathlib import Path
-import recsys.snapshot as snapshot
+from recsys.snapshot import taking
 from tests.support.planted import NOW, quick_settings
 
-real, calls = snapshot.write_parquet, []
+real, calls = taking.write_parquet, []
 
 def write(*arguments, **named):
     calls.append(1)
@@ -408,16 +408,16 @@ def write(*arguments, **named):
         os.kill(os.getpid(), signal.SIGKILL)
     return real(*arguments, **named)
 
-snapshot.write_parquet = write
+taking.write_parquet = write
 settings = quick_settings(Path(sys.argv[1]), warehouse_url=sys.argv[3])
-snapshot.take_snapshot(settings, as_of="2024-04-01", now=NOW)
+taking.take_snapshot(settings, as_of="2024-04-01", now=NOW)
 """
 
 
 @pytest.mark.parametrize("write", [1, 9])
 def test_killed_half_way_leaves_nothing_that_looks_finished(settings: Settings, tmp_path: Path, write: int) -> None:
     write_shop(settings, users=USERS, items=ITEMS, events=some_events())
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     done = subprocess.run(
         [sys.executable, "-c", KILLED, str(tmp_path), str(write), settings.database_url],
         cwd=root,

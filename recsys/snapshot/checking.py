@@ -1,0 +1,86 @@
+"""What was extracted, judged by the contracts and compared with the last good snapshot; the reports that are kept."""
+
+import json
+import logging
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import duckdb
+
+from recsys import columns as c
+from recsys import contracts
+from recsys.artifacts import DRAFT, replace_json
+from recsys.errors import NotFoundError
+from recsys.settings import Settings
+from recsys.snapshot.extracting import OWN_COLUMNS
+from recsys.snapshot.opening import KIND, MANIFEST, TABLES
+
+LOG = logging.getLogger(__name__)
+REPORTS: Final = "contracts"
+STOPPED: Final = "stopped"
+
+
+def last_good(settings: Settings, moment: datetime) -> contracts.Base | None:
+    """Return the newest snapshot up to a moment, which passed its contracts, as others are compared with it."""
+    found: list[tuple[datetime, int, Path, dict[str, Any]]] = []
+    for path in (settings.resolved_home / KIND).glob(f"*/{MANIFEST}"):
+        if path.parent.name.startswith(DRAFT):
+            continue
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        as_of = datetime.fromisoformat(manifest["as_of"])
+        if "profile" in manifest and manifest["namespace"] == settings.namespace and as_of <= moment:
+            found.append((as_of, path.stat().st_mtime_ns, path, manifest))
+    if not found:
+        return None
+    as_of, _, path, manifest = max(found, key=lambda one: one[:2])
+    report = settings.resolved_home / REPORTS / f"{path.parent.name}.json"
+    age = contracts.age_in(json.loads(report.read_text(encoding="utf-8"))) if report.is_file() else None
+    return contracts.Base(path.parent.name, as_of, manifest["profile"], age)
+
+
+def newest_report(settings: Settings) -> str:
+    """Return what the newest check of the contracts found, as JSON.
+
+    Raises:
+        NotFoundError: if no check was ever made.
+    """
+    reports = list((settings.resolved_home / REPORTS).glob("*.json"))
+    if not reports:
+        raise NotFoundError("No snapshot was checked yet: recsys run takes one.")
+    return max(reports, key=lambda path: path.stat().st_mtime_ns).read_text(encoding="utf-8")
+
+
+def check(
+    connection: duckdb.DuckDBPyConnection,
+    raw: Path,
+    settings: Settings,
+    moment: datetime,
+    latest_allowed: datetime,
+    now: datetime,
+) -> contracts.Report:
+    """Judge what was extracted; stop where a contract says so.
+
+    Raises:
+        ContractError: with the whole report, which is kept.
+    """
+    for table in (*TABLES, c.EVENTS):
+        extracted = connection.from_parquet(str(raw / f"{table}.parquet"))
+        judged = [name for name in extracted.columns if name not in OWN_COLUMNS]
+        extracted.project(", ".join(judged)).create_view(f"extracted_{table}")
+    base = last_good(settings, moment)
+    report = contracts.check_tables(
+        connection, settings, as_of=moment, latest_allowed=latest_allowed, now=now, base=base
+    )
+    if report.is_stopped:
+        keep_report(settings, report, STOPPED)
+    contracts.stop_if_broken(report)
+    LOG.log(logging.WARNING if report.failures else logging.INFO, "%s", report.text)
+    return report
+
+
+def keep_report(settings: Settings, report: contracts.Report, name: str) -> Path:
+    """Write a report beside the snapshot; when its content was first taken stays, for it tells what age is usual."""
+    path = settings.resolved_home / REPORTS / f"{name}.json"
+    first = json.loads(path.read_text(encoding="utf-8"))["first_taken_at"] if path.is_file() else None
+    return replace_json(path, report.as_json() | ({"first_taken_at": first} if first and name != STOPPED else {}))

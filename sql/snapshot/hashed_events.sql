@@ -1,0 +1,66 @@
+-- One row per event, with what a snapshot takes of it, the moment from which on one has it (visible_at: the later
+-- one of when it occurred and when it was recorded), the day of that as a number (null from :as_of on), and a hash of
+-- all that is taken. Texts stand with their lengths, so that no two rows give one text, and null is not empty. Of the
+-- hash's hexadecimal digits decimal ones are made: every engine can read them as a number, without a loop.
+select
+    event_id,
+    user_id,
+    item_id,
+    event_type,
+    occurred_at,
+    known_at,
+    quantity,
+    price,
+    value,
+    basket_id,
+    market,
+    visible_at,
+    case
+        when visible_at < :as_of then cast(
+            extract(year from visible_at) * 10000
+            + extract(month from visible_at) * 100
+            + extract(day from visible_at) as bigint
+        )
+    end as visible_day,
+    cast(
+        translate(
+            substr(
+                md5(
+                    concat(
+                        :salt,
+                        '|', coalesce(cast(length(event_id) as text), ''), ':', coalesce(event_id, ''),
+                        '|', coalesce(cast(length(user_id) as text), ''), ':', coalesce(user_id, ''),
+                        '|', coalesce(cast(length(item_id) as text), ''), ':', coalesce(item_id, ''),
+                        '|', coalesce(cast(length(event_type) as text), ''), ':', coalesce(event_type, ''),
+                        '|', coalesce(cast(occurred_at as text), ''),
+                        '|', coalesce(cast(known_at as text), ''),
+                        '|', coalesce(cast(quantity as text), ''),
+                        '|', coalesce(cast(price as text), ''),
+                        '|', coalesce(cast(value as text), ''),
+                        '|', coalesce(cast(length(basket_id) as text), ''), ':', coalesce(basket_id, ''),
+                        '|', coalesce(cast(length(market) as text), ''), ':', coalesce(market, '')
+                    )
+                ),
+                1,
+                18
+            ),
+            'abcdef',
+            '012345'
+        ) as bigint
+    ) as row_hash
+from (
+    select
+        event_id,
+        user_id,
+        item_id,
+        event_type,
+        occurred_at,
+        coalesce(recorded_at, occurred_at) as known_at,
+        quantity,
+        price,
+        value,
+        basket_id,
+        market,
+        case when recorded_at > occurred_at then recorded_at else occurred_at end as visible_at
+    from shop.events
+) as told
