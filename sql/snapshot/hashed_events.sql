@@ -27,7 +27,7 @@ select
             substr(
                 md5(
                     concat(
-                        :salt,
+                        cast(:salt as text),
                         '|', coalesce(cast(length(event_id) as text), ''), ':', coalesce(event_id, ''),
                         '|', coalesce(cast(length(user_id) as text), ''), ':', coalesce(user_id, ''),
                         '|', coalesce(cast(length(item_id) as text), ''), ':', coalesce(item_id, ''),
