@@ -8,8 +8,10 @@ from recsys.settings.section import Section
 class SnapshotSettings(Section):
     """What is read of the events, the largest table by far; the snapshot is the same either way."""
 
-    incremental: bool = Field(
-        True, description="read only events that are new or changed since the snapshot before; else all of them"
+    incremental: bool | None = Field(
+        None,
+        description="read only events that are new or changed since the snapshot before; if absent, from a server only: "
+        "of the embedded file all are read sooner than compared",
     )
     late_days: int = Field(
         3,
