@@ -44,6 +44,7 @@ def timed(settings: Settings, folder: Path, moment: datetime) -> dict[str, Any]:
 
 def measure(settings: Settings, folder: Path, customers: int) -> dict[str, Any]:
     """Extract all but the last 1 %, then everything, step by step and whole."""
+    settings = settings.model_copy(update={"snapshot": SnapshotSettings(incremental=True)})
     made = folder / "made"
     made.mkdir()
     MadeShop(customers).write(made, settings)

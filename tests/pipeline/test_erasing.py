@@ -14,7 +14,7 @@ from recsys.evaluation import published
 from recsys.privacy import Subject
 from recsys.pseudonyms import Pseudonyms
 from recsys.publication import customer_list, publish
-from recsys.settings import PrivacySettings, Settings
+from recsys.settings import PrivacySettings, Settings, SnapshotSettings
 from recsys.snapshot import Snapshot
 from recsys.warehouse import open_warehouse
 from tests.support.planted import run_sql
@@ -117,8 +117,9 @@ def test_what_cannot_be_erased_is_told(embedded: Settings) -> None:
 
 
 def test_what_is_too_old_goes_and_the_newest_snapshot_stays(embedded: Settings) -> None:
+    comparing = embedded.model_copy(update={"snapshot": SnapshotSettings(incremental=True)})
     for as_of in ("2024-12-20", "2024-12-28"):
-        pipeline.take_snapshot(embedded, as_of=as_of, now=NOW)
+        pipeline.take_snapshot(comparing, as_of=as_of, now=NOW)
     kept = embedded.model_copy(
         update={"privacy": PrivacySettings(event_days={"purchase": 30, "view": 1}, quarantine_days=1, snapshot_days=1)}
     )

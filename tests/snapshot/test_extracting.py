@@ -35,7 +35,9 @@ KEY = "a key that is long enough"
 
 
 def incremental(home: Path, url: str, late_days: int = 1, **overrides: Any) -> Settings:
-    return quick_settings(home, warehouse_url=url, snapshot=SnapshotSettings(late_days=late_days), **overrides)
+    return quick_settings(
+        home, warehouse_url=url, snapshot=SnapshotSettings(incremental=True, late_days=late_days), **overrides
+    )
 
 
 def full(settings: Settings) -> Settings:
@@ -290,7 +292,7 @@ def test_one_extraction_is_kept_and_an_earlier_moment_does_not_replace_it(plain:
 def test_switched_off_nothing_is_kept(plain: Settings) -> None:
     off = plain.model_copy(update={"snapshot": SnapshotSettings(incremental=False)})
     done, _ = extracted(off, FIRST + 20 * DAY)
-    assert (done.mode, done.why) == ("full", "the settings say so")
+    assert (done.mode, done.why) == ("full", "nothing is compared with what was read before")
     assert kept(plain) == []
 
 
