@@ -10,8 +10,8 @@ class SnapshotSettings(Section):
 
     incremental: bool | None = Field(
         None,
-        description="read only events that are new or changed since the snapshot before; if absent, from a server only: "
-        "of the embedded file all are read sooner than compared",
+        description="read only events that are new or changed since the snapshot before; if absent, only from a "
+        "server: of the embedded file all are read sooner than compared",
     )
     late_days: int = Field(
         3,
