@@ -11,10 +11,10 @@ import duckdb
 from recsys import columns as c
 from recsys import contracts
 from recsys.artifacts import DRAFT, replace_json
-from recsys.errors import NotFoundError
+from recsys.errors import AlteredError, NotFoundError
 from recsys.settings import Settings
 from recsys.snapshot.extracting import OWN_COLUMNS
-from recsys.snapshot.opening import KIND, MANIFEST, TABLES
+from recsys.snapshot.opening import KIND, MANIFEST, TABLES, Snapshot
 
 LOG = logging.getLogger(__name__)
 REPORTS: Final = "contracts"
@@ -22,12 +22,19 @@ STOPPED: Final = "stopped"
 
 
 def last_good(settings: Settings, moment: datetime) -> contracts.Base | None:
-    """Return the newest snapshot up to a moment, which passed its contracts, as others are compared with it."""
+    """Return the newest snapshot up to a moment, which passed its contracts, as others are compared with it.
+
+    One that was altered since is no measure: whoever uses it is told, and it is made anew.
+    """
     found: list[tuple[datetime, int, Path, dict[str, Any]]] = []
     for path in (settings.resolved_home / KIND).glob(f"*/{MANIFEST}"):
         if path.parent.name.startswith(DRAFT):
             continue
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        try:
+            manifest = Snapshot.open(path.parent.as_uri()).manifest
+        except (AlteredError, NotFoundError) as error:
+            LOG.warning("Not compared with %s: %s", path.parent.name, error)
+            continue
         as_of = datetime.fromisoformat(manifest["as_of"])
         if "profile" in manifest and manifest["namespace"] == settings.namespace and as_of <= moment:
             found.append((as_of, path.stat().st_mtime_ns, path, manifest))
