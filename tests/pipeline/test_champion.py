@@ -16,7 +16,7 @@ from recsys.evaluation.champion import TWIN, TWIN_FILE, Champion, NotCompared, o
 from recsys.pseudonyms import Pseudonyms
 from recsys.registry import download_bundle
 from recsys.scoring.recipe import RECIPE_FILE
-from recsys.settings import CandidateSettings, Settings
+from recsys.settings import CandidateSettings, GateSettings, Settings
 from recsys.warehouse import open_warehouse
 from tests.support.chain import PLACEMENTS, Ran, all_published, run, write_chain_shop
 from tests.support.planted import NOW, quick_settings
@@ -33,7 +33,9 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     """A home in which a first model went live four weeks before the newest day."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        settings = quick_settings(tmp_path_factory.mktemp("served"))
+        # So few customers can't show at 95 % that the first model beats every baseline; that is not what is tested here.
+        gate = GateSettings(bootstrap=100, margin=0.2, confidence=0.51)
+        settings = quick_settings(tmp_path_factory.mktemp("served"), gate=gate)
         write_chain_shop(settings)
         return run(settings, as_of=THEN)
 

@@ -113,12 +113,12 @@ def forget(features: Path, cuts: list[datetime]) -> None:
         pq.write_table(pq.read_table(truth).slice(0, 0), truth)
 
 
-def test_the_hold_out_teaches_nothing(made: dict[str, Any], settings: Settings, tmp_path: Path) -> None:
+def test_the_hold_out_teaches_nothing(made: dict[str, Any], settings: Settings) -> None:
     """Without what was bought in the hold-out, the weights are the same; without an earlier cut, they may differ."""
     plan = cuts_of(settings, Snapshot.open(made["snapshot"]))
     tables = local_path(made["features"])
     for number, (cuts, same) in enumerate((([plan.holdout], True), (list(plan.twin), False))):
-        forgetful = changed_copy(tables, tmp_path / str(number), partial(forget, cuts=cuts))
+        forgetful = changed_copy(tables, settings.resolved_home / f"forgetful {number}", partial(forget, cuts=cuts))
         built = pipeline.build_ranking_set(
             settings,
             snapshot=made["snapshot"],
