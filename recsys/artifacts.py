@@ -131,8 +131,11 @@ def replace_json(path: Path, document: Mapping[str, Any]) -> Path:
     """Write a document under a temporary name and rename it: a reader sees the old one or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}")
-    fresh.write_text(json.dumps(document, indent=1, sort_keys=True, default=str), encoding="utf-8")
-    return fresh.replace(path)
+    try:
+        fresh.write_text(json.dumps(document, indent=1, sort_keys=True, default=str), encoding="utf-8")
+        return fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -1,13 +1,16 @@
 """What models are measured by, read from a shop whose every row is known."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
+import numpy as np
 import pytest
 
 from recsys import pipeline
 from recsys.artifacts import local_path
 from recsys.cuts import cut_name
 from recsys.evaluation.reading import HoldOut, read_holdout
+from recsys.pseudonyms import Pseudonyms
 from recsys.settings import EvaluationSettings, Settings
 from recsys.snapshot import Snapshot
 from tests.support.planted import Event, Person, Version, quick_settings, write_shop
@@ -60,7 +63,10 @@ def snapshot(settings: Settings) -> Snapshot:
 @pytest.fixture(scope="module")
 def holdout(settings: Settings, snapshot: Snapshot) -> HoldOut:
     features = pipeline.build_features(settings, snapshot=snapshot.uri)["features"]
-    return read_holdout(settings, snapshot, CUT, local_path(features) / cut_name(CUT))
+    found = read_holdout(settings, snapshot, CUT, local_path(features) / cut_name(CUT))
+    # It names customers by pseudonyms; whose they are is known here.
+    names = {Pseudonyms.of(settings).name(name): name for name in NAMES}
+    return replace(found, customers=np.asarray([names[one] for one in found.customers], dtype=object))
 
 
 def items_of(snapshot: Snapshot) -> dict[str, int]:

@@ -10,6 +10,7 @@ from recsys import pipeline
 from recsys.load import load_source
 from recsys.settings import Settings
 from tests.load.conftest import PLAY
+from tests.support.engines import DUCKDB
 from tests.support.searching import places
 
 ERASED = "erased-one"
@@ -19,6 +20,12 @@ ROWS = (
     f"4,{ERASED},y,many,2,2020-01-03\n"
 )
 NOW = datetime(2020, 2, 1)
+
+
+@pytest.fixture
+def warehouse_engine() -> str:
+    """The search looks below home, where the embedded warehouse is."""
+    return DUCKDB
 
 
 @pytest.mark.parametrize(("is_declared", "is_known"), [(True, True), (True, False), (False, True)])

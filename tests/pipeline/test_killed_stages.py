@@ -1,5 +1,6 @@
 """Workers that are killed in each stage, or that do the same work at once: the next attempt ends as if nothing was."""
 
+import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -41,9 +42,11 @@ STEPS = (
 
 
 @pytest.fixture
-def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+def settings(ran: Ran, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     made = quick_settings(tmp_path)
+    # With one key the homes name customers alike, so that files can be compared.
+    shutil.copytree(ran.settings.resolved_home / "privacy", made.resolved_home / "privacy")
     write_chain_shop(made)
     return made
 

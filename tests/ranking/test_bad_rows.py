@@ -1,6 +1,7 @@
 """Rows as bad as they get: unknown, infinite or equal features, generators that propose nothing."""
 
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -84,10 +85,10 @@ def silenced(made: dict[str, object], folder: Path, *names: str) -> list[str]:
     ]
 
 
-def test_a_generator_that_proposes_nothing_is_left_out_of_the_figures(made: dict[str, object], tmp_path: Path) -> None:
+def test_a_generator_that_proposes_nothing_is_left_out_of_the_figures(made: dict[str, object]) -> None:
     settings = made["settings"]
     names = {name: made[name] for name in ("snapshot", "features")}
-    candidates = silenced(made, tmp_path, "als")
+    candidates = silenced(made, settings.resolved_home / f"silent {uuid4().hex}", "als")
     built = pipeline.build_ranking_set(settings, candidates=candidates, placements=["for_you"], **names)
     ranking_set = built["ranking_set"]
     rows = pq.read_table(
@@ -106,11 +107,11 @@ def test_a_generator_that_proposes_nothing_is_left_out_of_the_figures(made: dict
     assert {"fused_rrf", "fused_scores", "fused_rules", "fused_union", "logistic", "tree", "forest"} <= set(measured)
 
 
-def test_nobody_proposing_anything_says_what_to_do(made: dict[str, object], tmp_path: Path) -> None:
+def test_nobody_proposing_anything_says_what_to_do(made: dict[str, object]) -> None:
     settings = made["settings"]
     names = {name: made[name] for name in ("snapshot", "features")}
     everybody = settings.candidates.generators
-    candidates = silenced(made, tmp_path, *everybody)
+    candidates = silenced(made, settings.resolved_home / f"silent {uuid4().hex}", *everybody)
     built = pipeline.build_ranking_set(settings, candidates=candidates, placements=["for_you"], **names)
     with pytest.raises(ContractError, match="No candidate was bought within the horizon"):
         pipeline.train_rankers(settings, ranking_set=built["ranking_set"])
