@@ -33,7 +33,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     """A home in which a first model went live four weeks before the newest day."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        # So few customers can't show at 95 % that the first model beats every baseline; that is not what is tested here.
+        # So few customers can't show at 95 % that the first model beats every baseline; that isn't tested here.
         gate = GateSettings(bootstrap=100, margin=0.2, confidence=0.51)
         settings = quick_settings(tmp_path_factory.mktemp("served"), gate=gate)
         write_chain_shop(settings)
