@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
@@ -119,7 +120,9 @@ def _clusters(samples: Sequence[Sample]) -> tuple[NDArray[np.generic], list[NDAr
     for sample in samples:
         if len(np.unique(sample.customers)) < len(sample.customers):
             raise ContractError("A customer appears twice at one cut; the values must be one row a customer.")
-    customers, places = np.unique(np.concatenate([sample.customers for sample in samples]), return_inverse=True)
+    # In the order in which they first appear, not in that of their names: these are pseudonyms, which differ from home
+    # to home, and the same measurements have to give the same draws.
+    places, customers = pd.factorize(np.concatenate([sample.customers for sample in samples]))
     ends = np.cumsum([len(sample.customers) for sample in samples])[:-1]
     return customers, np.split(places, ends)
 

@@ -177,3 +177,19 @@ def test_a_customer_twice_at_a_cut_is_an_error() -> None:
 def test_no_cut_is_an_error() -> None:
     with pytest.raises(ContractError, match="no cut"):
         estimate([], **KNOBS)
+
+
+def test_what_customers_are_called_is_of_no_matter() -> None:
+    """Names are pseudonyms that differ from home to home: the same measurements have the same intervals."""
+    values = np.random.default_rng(3).normal(size=(2, 50, 1))
+    named = [
+        estimate(
+            [Sample(np.asarray(names[:50]), values[0]), Sample(np.asarray(names[10:]), values[1])],
+            confidence=0.9,
+            draws=40,
+            seed=1,
+        )
+        for names in ([f"c{number:02d}" for number in range(60)], [f"c{number:02d}" for number in range(60)][::-1])
+    ]
+    assert named[0].low == named[1].low
+    assert named[0].high == named[1].high
