@@ -70,9 +70,11 @@ def _raw_tables(warehouse: Warehouse, connection: Connection) -> dict[tuple[str,
 def _from_quarantine(warehouse: Warehouse, connection: Connection, columns: set[str], names: tuple[str, ...]) -> int:
     rows = warehouse.query(read_sql("privacy", "quarantine.sql"), connection=connection)
     own = {row["row_text"] for row in rows if any(name in row["row_text"] for name in names)}
-    sql, removed = text(read_sql("privacy", "remove_quarantine.sql")), 0
+    # What was done about a row first: it is found by the row.
+    statements = [text(read_sql("privacy", f"remove_{what}.sql")) for what in ("repairs", "quarantine")]
+    removed = 0
     for row_text in sorted(one for one in own if _is_of(json.loads(one), columns, names)):
-        removed += int(connection.execute(sql, {"row_text": row_text}).rowcount)
+        removed += sum(int(connection.execute(sql, {"row_text": row_text}).rowcount) for sql in statements)
     return removed
 
 

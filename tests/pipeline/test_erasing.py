@@ -37,6 +37,26 @@ def with_lists(settings: Settings) -> Settings:
     return settings
 
 
+REJECTED = """
+    insert into shop.quarantine
+    values ('shop.events', '{{"event_id": "{event}", "user_id": "{user}"}}', 'r', 'run', timestamp '2024-12-01')
+"""
+REPAIRED = """
+    insert into shop.quarantine_repairs
+    values (
+        md5('shop.events|r|' || '{{"event_id": "{event}", "user_id": "{user}"}}'),
+        'repaired', '{row}', 'ada', timestamp '2024-12-01'
+    )
+"""
+DROPPED = """
+    insert into shop.quarantine_repairs
+    values (
+        md5('shop.events|r|' || '{{"event_id": "{event}", "user_id": "{user}"}}'),
+        'dropped', null, 'ada', timestamp '2024-12-01'
+    )
+"""
+
+
 @pytest.fixture(params=["duckdb", "postgresql"])
 def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Settings]:
     if request.param == "duckdb":
@@ -69,6 +89,24 @@ def test_a_customer_is_gone_and_the_others_lists_are_as_they_were(settings: Sett
         assert customer_list(warehouse, settings, user_id(0), PLACEMENT).is_default
         [row] = warehouse.query("select user_id, status from recsys.erasures")
     assert row == {"user_id": None, "status": "done"}
+
+
+def test_corrections_of_a_customer_s_rejected_rows_go_too(settings: Settings) -> None:
+    """Of one that was corrected, one that was dropped as it was, and one whose rejected row a load has replaced."""
+    name = user_id(0)
+    with open_warehouse(settings, purpose="test") as warehouse, warehouse.transaction() as connection:
+        for event in ("corrected", "dropped"):
+            warehouse.run(connection, REJECTED.format(event=event, user=name))
+        warehouse.run(connection, REPAIRED.format(event="corrected", user=name, row=f'{{"user_id": "{name}", "n": 2}}'))
+        warehouse.run(connection, DROPPED.format(event="dropped", user=name))
+        warehouse.run(connection, REPAIRED.format(event="gone", user=name, row=f'{{"user_id": "{name}", "n": 3}}'))
+        warehouse.run(connection, REPAIRED.format(event="other", user="bo", row='{"user_id": "bo"}'))
+    done = pipeline.erase(settings, user=name, **WHO, now=NOW)
+    assert done["proof"]["rows"]["shop.quarantine"] == 5
+    assert found(settings) == []
+    with open_warehouse(settings, purpose="test") as warehouse:
+        [left] = warehouse.query('select cast("row" as varchar) as kept from shop.quarantine_repairs')
+    assert "bo" in left["kept"]
 
 
 def test_who_is_erased_while_lists_are_made_is_not_published(settings: Settings) -> None:
