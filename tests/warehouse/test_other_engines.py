@@ -15,7 +15,7 @@ from recsys import contracts, ledger, pipeline, publication
 from recsys.assets import assets_root
 from recsys.knowledge.loading import load_rules, written_rules
 from recsys.load import load_source
-from recsys.settings import MonitoringSettings, Settings
+from recsys.settings import MonitoringSettings, Settings, SnapshotSettings
 from recsys.snapshot import take_snapshot
 from recsys.warehouse import Warehouse, migrate, open_warehouse, pending_migrations
 from recsys.warehouse.migrations import split_statements
@@ -51,7 +51,8 @@ def sent(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     folder = tmp_path_factory.mktemp("sent")
     with recorded() as seen:
         _load_orders(folder)
-        settings = make_settings(folder / "shop", tracking_uri="http://127.0.0.1:9")
+        comparing = SnapshotSettings(incremental=True)
+        settings = make_settings(folder / "shop", tracking_uri="http://127.0.0.1:9", snapshot=comparing)
         _publish_and_monitor(settings)
         with open_warehouse(settings, purpose="test") as warehouse:
             _decide(warehouse, settings)
