@@ -1,18 +1,20 @@
 """Matrix factorisation by alternating least squares on implicit feedback (Hu, Koren, Volinsky 2008)."""
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 from threadpoolctl import threadpool_limits
 
-from recsys.candidates.base import Generator, Scores, State, tastes
+from recsys.candidates.base import Generator, Scores, State, draw_customers, tastes
 from recsys.history import History
 from recsys.settings import Settings
 
 
-def confidence(history: History, alpha: float) -> sparse.csr_matrix:
-    """Return (n, m) 1 + alpha * taste where the customer bought the product: the library's data is c itself."""
-    result = sparse.csr_matrix(tastes(history.interest))
+def confidence(interest: sparse.csr_array, alpha: float) -> sparse.csr_matrix:
+    """Return (n, m) 1 + alpha * taste where there is an interest: the library's data is c itself."""
+    result = sparse.csr_matrix(tastes(interest))
     result.data = 1 + alpha * result.data
     return result
 
@@ -30,10 +32,15 @@ class ALS(Generator):
     name = "als"
 
     def fit(self, history: History, settings: Settings) -> None:
-        """Learn the products' factors. One BLAS thread: more of them would change the last digits."""
+        """Learn the products' factors. One BLAS thread: more of them would change the last digits.
+
+        In a large shop they are learned from a draw of customers (``als_customers``).
+        """
         from implicit.als import AlternatingLeastSquares
 
-        chosen = settings.candidates
+        chosen, interest = settings.candidates, history.interest
+        if interest.shape[0] > chosen.als_customers:
+            interest = interest[draw_customers(interest, chosen.als_customers, settings.seed)]
         with threadpool_limits(1, "blas"):
             model = AlternatingLeastSquares(
                 factors=chosen.als_factors,
@@ -46,8 +53,8 @@ class ALS(Generator):
             # The start depends on the products alone, so that customers who join later change nothing earlier.
             start = np.random.default_rng(settings.seed).normal(0, START, (history.shape[1], chosen.als_factors))
             model.item_factors = start.astype(np.float32)
-            model.user_factors = np.zeros((history.shape[0], chosen.als_factors), np.float32)
-            model.fit(confidence(history, chosen.als_alpha), show_progress=False)
+            model.user_factors = np.zeros((interest.shape[0], chosen.als_factors), np.float32)
+            model.fit(confidence(interest, chosen.als_alpha), show_progress=False)
         self.factors: NDArray[np.float32] = model.item_factors
         self._use(settings)
 
@@ -67,20 +74,19 @@ class ALS(Generator):
         self._use(settings)
 
     def scores(self, history: History, users: NDArray[np.int32]) -> Scores:
-        """Solve the customers' factors and multiply."""
+        """Solve the customers' factors and multiply.
+
+        Of each customer (Y'Y + Y'(C - I)Y + lambda I) x = Y'C p.
+        """
         rows = tastes(history.interest[users])
         with threadpool_limits(1, "blas"):
             gram = self.factors.T @ self.factors
-            edges = rows.indptr
-            spans = [slice(edges[row], edges[row + 1]) for row in range(len(users))]
-            own = np.stack([self._solve(gram, rows.indices[span], rows.data[span]) for span in spans])
+            left = np.empty((len(users), *gram.shape), np.float32)
+            right = np.empty((len(users), len(gram)), np.float32)
+            ridge = self._regularisation * np.eye(len(gram), dtype=np.float32)
+            for row, (start, stop) in enumerate(pairwise(rows.indptr)):
+                liked, extra = self.factors[rows.indices[start:stop]], self._alpha * rows.data[start:stop, None]
+                left[row] = gram + (liked * extra).T @ liked + ridge
+                right[row] = ((1 + extra) * liked).sum(axis=0)
+            own = np.linalg.solve(left, right[..., None])[..., 0].astype(np.float32)
             return np.asarray(own @ self.factors.T, dtype=np.float32)
-
-    def _solve(
-        self, gram: NDArray[np.float32], columns: NDArray[np.integer], data: NDArray[np.float32]
-    ) -> NDArray[np.float32]:
-        """Solve (Y'Y + Y'(C - I)Y + lambda I) x = Y'C p for one customer."""
-        liked = self.factors[columns]
-        extra = (self._alpha * data)[:, None]
-        left = gram + (liked * extra).T @ liked + self._regularisation * np.eye(gram.shape[0], dtype=np.float32)
-        return np.linalg.solve(left, ((1 + extra) * liked).sum(axis=0)).astype(np.float32)

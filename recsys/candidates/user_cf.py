@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from recsys.candidates.base import BLOCK, FITS, Generator, Scores, State, only_purchases, tastes
+from recsys.candidates.base import BLOCK, FITS, Generator, Scores, State, draw_customers, only_purchases, tastes
 from recsys.candidates.similarity import capped, neighbours
 from recsys.history import History
 from recsys.settings import Settings, Similarity
@@ -38,7 +38,9 @@ class UserCF(Generator):
             chosen,
             settings.thread_count,
             asked=history.asked if is_part else None,
-            pool=draw_pool(history.interest, chosen.user_pool, settings.seed) if everyone > chosen.user_pool else None,
+            pool=draw_customers(history.interest, chosen.user_pool, settings.seed)
+            if everyone > chosen.user_pool
+            else None,
         )
 
     def learn_claims(self, history: History) -> None:
@@ -72,11 +74,3 @@ class UserCF(Generator):
         self.neighbours = sparse.csr_array(state["neighbours"])
         self._tastes = sparse.csr_array(state["tastes"])
         self.bought = sparse.csr_array(state["bought"]) if "bought" in state else None
-
-
-def draw_pool(interest: sparse.csr_array, most: int, seed: int) -> NDArray[np.int32]:
-    """Return a seeded draw of customers who have a history, ascending; all of them if they are few."""
-    known = np.flatnonzero(np.diff(interest.indptr)).astype(np.int32)
-    if len(known) <= most:
-        return known
-    return np.sort(np.random.default_rng(seed).choice(known, most, replace=False))
