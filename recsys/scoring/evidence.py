@@ -11,9 +11,10 @@ from scipy import sparse
 from recsys import columns as c
 from recsys.candidates import Generator
 from recsys.candidates.base import BECAUSE, FITS, FITS_LOOKS
+from recsys.fusion import Candidates
 from recsys.history import History
 from recsys.settings import Settings
-from recsys.shaping import Shaped
+from recsys.shaping import Shaped, values_at
 
 OWN = "repurchase"
 DUE = "due"
@@ -37,7 +38,7 @@ RANKED = pa.schema(
 
 
 def add_evidence(
-    rows: pa.Table,
+    rows: Candidates,
     scores: NDArray[np.float64],
     shaped: Shaped,
     sensitive: NDArray[np.bool_],
@@ -51,7 +52,7 @@ def add_evidence(
     that ranked it highest (in the settings' order where two did).
 
     Args:
-        rows: (r,) the rows' features.
+        rows: (r,) the rows.
         scores: (r,) the ranker's.
         shaped: (r,) their ranks and propensities.
         sensitive: (m,) the history's products that no reason may name.
@@ -62,22 +63,20 @@ def add_evidence(
     Returns:
         A table with the schema ``RANKED``.
     """
-    users, items = rows[c.USER_IDX].to_numpy(), rows[c.ITEM_IDX].to_numpy()
-    names = [name for name in settings.candidates.generators]
-    ranks = np.column_stack([rows[f"{name}_rank"].to_numpy() for name in names])
-    proposed = ~np.isnan(ranks)
-    others = np.where(proposed, ranks, np.inf)
+    users, column = rows.user_idx, np.searchsorted(history.items, rows.item_idx)
+    names = list(settings.candidates.generators)
+    proposed = rows.ranks > 0
+    others = np.where(proposed, rows.ranks, np.inf)
     others[:, [name in (OWN, DUE) for name in names]] = np.inf
-    lines = np.nan_to_num(rows["pair_lines"].to_numpy()).astype(np.int32)
+    lines = values_at(history.purchases, users, column).astype(np.int32)
     carrier = np.where(lines > 0, OWN, np.asarray(names)[others.argmin(axis=1)])
     if DUE in names:
         carrier[(lines >= RHYTHM) & proposed[:, names.index(DUE)]] = DUE
-    column = np.searchsorted(history.items, items)
     because, sentences = _say(users, column, carrier, history, generators, sensitive)
     return pa.table(
         [
             pa.array(users, pa.int32()),
-            pa.array(items, pa.int32()),
+            pa.array(rows.item_idx, pa.int32()),
             pa.array(shaped.rank, pa.int16()),
             pa.array(scores, pa.float64()),
             _joined(names, proposed),

@@ -1,7 +1,7 @@
 """Scores the customers of one range of buckets: candidates, features, ranker, lists."""
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -19,12 +19,12 @@ from recsys import columns as c
 from recsys.artifacts import fingerprint
 from recsys.assets import read_sql
 from recsys.candidates import Generator, needs_of
-from recsys.candidates.base import propose_each, write_proposals
+from recsys.candidates.base import Proposals, propose_each
 from recsys.compute import engine, fetch_columns
 from recsys.cuts import lay_cut
-from recsys.features import assemble, compute_tables
+from recsys.features import FeatureTables, compute_tables
 from recsys.features.tables import ITEM_SIDE, TABLES
-from recsys.fusion import fuse
+from recsys.fusion import Candidates, Proposed, fused
 from recsys.history import History, build_history
 from recsys.ranking import Ranker
 from recsys.ranking.ranking_set import attach_features
@@ -34,7 +34,8 @@ from recsys.settings import Settings
 from recsys.shaping import Shaper, Taste
 from recsys.snapshot import Snapshot
 
-CHUNK = 2048  # customers whose candidates are held with all features at once
+CHUNK = 512  # customers whose candidates are held with all features at once
+LISTED = 65_536  # customers whose lists are held at once
 USER_SIDE = tuple(name for name in TABLES if name not in ITEM_SIDE)
 
 
@@ -158,65 +159,74 @@ def score_together(
         attach_features(
             connection, {table: state.folder / "features" if table in ITEM_SIDE else work for table in TABLES}
         )
-        for start in range(0, len(known), CHUNK):
-            chunk = known[start : start + CHUNK]
-            proposed = _propose(scorers, history, generators, chunk, work)
+        tables = FeatureTables(connection)
+        for start in range(0, max(len(known), 1), LISTED):
+            ranked: list[list[pa.Table]] = [[RANKED.empty_table()] for _ in scorers]
+            for first in range(start, min(start + LISTED, len(known)), CHUNK):
+                users = known[first : min(first + CHUNK, start + LISTED)]
+                proposed = _propose(scorers, history, generators, users)
+                for number, scorer in enumerate(scorers):
+                    own = replace(history, placement=scorer.placement)
+                    found = fused(
+                        proposed[number],
+                        settings.candidates.generators,
+                        scorer.settings.placement(scorer.placement),
+                        connection,
+                    )
+                    ranked[number].append(_rank(scorer, own, generators, tables, found))
             yield tuple(
-                _score_chunk(connection, scorer, replace(history, placement=scorer.placement), generators, files)
-                for scorer, files in zip(scorers, proposed, strict=True)
+                _lists(connection, scorer, pa.concat_tables(parts))
+                for scorer, parts in zip(scorers, ranked, strict=True)
             )
-    if not len(known):
-        yield tuple(_lists(connection, scorer, RANKED.empty_table()) for scorer in scorers)
 
 
 def _propose(
-    scorers: Sequence[Scorer],
-    history: History,
-    generators: Sequence[Generator],
-    users: NDArray[np.int32],
-    work: Path,
-) -> list[dict[str, Path]]:
-    """Write the generators' proposals for each placement; return the files."""
-    files: list[dict[str, Path]] = [{} for _ in scorers]
+    scorers: Sequence[Scorer], history: History, generators: Sequence[Generator], users: NDArray[np.int32]
+) -> list[Proposed]:
+    """Return what the generators propose to customers for each placement."""
+    found: list[list[tuple[Proposals, int]]] = [[] for _ in scorers]
     everyone = range(len(scorers))
+    names = scorers[0].settings.candidates.generators
     for generator in generators:
         for numbers in [[number] for number in everyone] if generator.by_placement else [list(everyone)]:
             seen_by = replace(history, placement=scorers[numbers[0]].placement)
             repeats = [scorers[n].settings.placement(scorers[n].placement).repeats for n in numbers]
             keep = scorers[0].settings.candidates.per_generator
-            blocks = list(propose_each(generator, seen_by, users, keep, repeats))
-            for position, number in enumerate(numbers):
-                path = work / f"{generator.name}-{number}.proposals"
-                files[number][generator.name] = write_proposals((block[position] for block in blocks), path)
-    return files
+            for blocks in propose_each(generator, seen_by, users, keep, repeats):
+                for number, block in zip(numbers, blocks, strict=True):
+                    found[number].append((block, names.index(generator.name)))
+    return [_together(parts) for parts in found]
 
 
-def _score_chunk(
-    connection: duckdb.DuckDBPyConnection,
-    scorer: Scorer,
-    history: History,
-    generators: Sequence[Generator],
-    proposals: Mapping[str, Path],
+def _together(parts: Sequence[tuple[Proposals, int]]) -> Proposed:
+    """Return proposals, each part of the generator of that number, as one."""
+    blocks = [block for block, _ in parts]
+    return Proposed(
+        np.concatenate([block.user_idx for block in blocks]),
+        np.concatenate([block.item_idx for block in blocks]),
+        np.concatenate([block.score for block in blocks]),
+        np.concatenate([block.rank for block in blocks]),
+        np.repeat([number for _, number in parts], [len(block.rank) for block in blocks]),
+    )
+
+
+def _rank(
+    scorer: Scorer, history: History, generators: Sequence[Generator], tables: FeatureTables, found: Candidates
 ) -> pa.Table:
-    settings = scorer.settings
-    fuse(connection, proposals, settings.candidates.generators, settings.placement(scorer.placement))
-    table = connection.sql(assemble(settings.candidates.generators)).to_arrow_table()
-    names = scorer.ranker.names
-    features = np.column_stack([table[name].to_numpy() for name in names]).astype(np.float32, copy=False)
-    scores = scorer.ranker.scores(features, settings.thread_count)
-    kept = settings.publication.items + settings.publication.spare
-    shaper = scorer.shaper
+    """Return the rows of the customers' lists, with the evidence for their reasons."""
+    settings, shaper, threads = scorer.settings, scorer.shaper, scorer.settings.thread_count
+    features = tables.gather(found)
+    scores = scorer.ranker.scores(features, threads)
     shaped = shaper.shape(
-        table[c.USER_IDX].to_numpy(),
-        table[c.ITEM_IDX].to_numpy(),
+        found.user_idx,
+        found.item_idx,
         scores,
         Taste.of(history),
         visible=settings.publication.items,
-        kept=kept,
+        kept=settings.publication.items + settings.publication.spare,
     )
     rows, sensitive = shaped.rows, shaper.sensitive >= 0
-    ranked = add_evidence(table.take(rows), scores[rows], shaped, sensitive, history, generators, settings)
-    return _lists(connection, scorer, ranked)
+    return add_evidence(found.take(rows), scores[rows], shaped, sensitive, history, generators, settings)
 
 
 def _lists(connection: duckdb.DuckDBPyConnection, scorer: Scorer, ranked: pa.Table) -> pa.Table:
