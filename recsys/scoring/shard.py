@@ -27,6 +27,7 @@ from recsys.features.tables import ITEM_SIDE, TABLES
 from recsys.fusion import Candidates, Proposed, fused
 from recsys.history import History, build_history
 from recsys.ranking import Ranker
+from recsys.ranking.pruning import survivors
 from recsys.ranking.ranking_set import attach_features
 from recsys.scoring.evidence import RANKED, add_evidence
 from recsys.scoring.state import FittedState
@@ -216,6 +217,9 @@ def _rank(
     """Return the rows of the customers' lists, with the evidence for their reasons."""
     settings, shaper, threads = scorer.settings, scorer.shaper, scorer.settings.thread_count
     features = tables.gather(found)
+    kept = survivors(scorer.ranker, features, found.user_idx, settings.placement(scorer.placement), threads)
+    if len(kept) < len(features):
+        found, features = found.take(kept), features[kept]
     scores = scorer.ranker.scores(features, threads)
     shaped = shaper.shape(
         found.user_idx,
