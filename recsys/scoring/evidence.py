@@ -43,6 +43,7 @@ def add_evidence(
     shaped: Shaped,
     sensitive: NDArray[np.bool_],
     history: History,
+    told: History,
     generators: Sequence[Generator],
     settings: Settings,
 ) -> pa.Table:
@@ -57,6 +58,7 @@ def add_evidence(
         shaped: (r,) their ranks and propensities.
         sensitive: (m,) the history's products that no reason may name.
         history: of the customers.
+        told: what of it reasons may tell (see :func:`without`).
         generators: fitted, those that proposed.
         settings: with the recipe applied.
 
@@ -72,7 +74,7 @@ def add_evidence(
     carrier = np.where(lines > 0, OWN, np.asarray(names)[others.argmin(axis=1)])
     if DUE in names:
         carrier[(lines >= RHYTHM) & proposed[:, names.index(DUE)]] = DUE
-    because, sentences = _say(users, column, carrier, history, generators, sensitive)
+    because, sentences = _say(users, column, carrier, told, generators, sensitive)
     return pa.table(
         [
             pa.array(users, pa.int32()),
@@ -104,29 +106,28 @@ def _say(
     users: NDArray[np.int32],
     column: NDArray[np.intp],
     carrier: NDArray[np.str_],
-    history: History,
+    told: History,
     generators: Sequence[Generator],
     sensitive: NDArray[np.bool_],
 ) -> tuple[NDArray[np.int32], list[str]]:
     """Return the item_idx of the customer's product that speaks most for each row's, -1 where none does, and what
     customers are told. A sensitive product speaks for none.
     """
-    told = _without(history, sensitive)
     because, sentences = np.full(len(users), -1, np.int32), np.full(len(users), FITS, object)
     for generator in generators:
         rows = np.flatnonzero(carrier == generator.name)
         own = generator.because(told, users[rows], column[rows])
         own = np.where((own >= 0) & sensitive[own], -1, own)
-        because[rows[own >= 0]] = history.items[own[own >= 0]]
+        because[rows[own >= 0]] = told.items[own[own >= 0]]
         sentences[rows] = generator.sentences(told, users[rows], column[rows])
     is_unnamed = (because < 0) & np.array([BECAUSE in sentence for sentence in sentences], bool)
     sentences[is_unnamed] = FITS
-    looks_only = np.diff(history.purchases.indptr)[users] == 0
+    looks_only = np.diff(told.purchases.indptr)[users] == 0
     sentences[looks_only & (sentences == FITS)] = FITS_LOOKS
     return because, sentences.tolist()
 
 
-def _without(history: History, products: NDArray[np.bool_]) -> History:
+def without(history: History, products: NDArray[np.bool_]) -> History:
     """Return a history in which some products were never bought."""
     kept = history.purchases
     data = np.where(products[kept.indices], 0, kept.data).astype(kept.data.dtype)

@@ -24,12 +24,12 @@ from recsys.compute import engine, fetch_columns
 from recsys.cuts import lay_cut
 from recsys.features import FeatureTables, compute_tables
 from recsys.features.tables import ITEM_SIDE, TABLES
-from recsys.fusion import Candidates, Proposed, fused
+from recsys.fusion import Proposed, fused
 from recsys.history import History, build_history
 from recsys.ranking import Ranker
 from recsys.ranking.pruning import survivors
 from recsys.ranking.ranking_set import attach_features
-from recsys.scoring.evidence import RANKED, add_evidence
+from recsys.scoring.evidence import RANKED, add_evidence, without
 from recsys.scoring.state import FittedState
 from recsys.settings import Settings
 from recsys.shaping import Shaper, Taste
@@ -161,24 +161,23 @@ def score_together(
             connection, {table: state.folder / "features" if table in ITEM_SIDE else work for table in TABLES}
         )
         tables = FeatureTables(connection)
+        desks = [_Desk.of(scorer, history, generators, tables, connection) for scorer in scorers]
         for start in range(0, max(len(known), 1), LISTED):
-            ranked: list[list[pa.Table]] = [[RANKED.empty_table()] for _ in scorers]
-            for first in range(start, min(start + LISTED, len(known)), CHUNK):
-                users = known[first : min(first + CHUNK, start + LISTED)]
-                proposed = _propose(scorers, history, generators, users)
-                for number, scorer in enumerate(scorers):
-                    own = replace(history, placement=scorer.placement)
-                    found = fused(
-                        proposed[number],
-                        settings.candidates.generators,
-                        scorer.settings.placement(scorer.placement),
-                        connection,
-                    )
-                    ranked[number].append(_rank(scorer, own, generators, tables, found))
+            asked = known[start : start + LISTED]
+            chunks = [asked[first : first + CHUNK] for first in range(0, len(asked), CHUNK)]
+            ranked = [_rank(desks, history, generators, chunk) for chunk in chunks]
             yield tuple(
-                _lists(connection, scorer, pa.concat_tables(parts))
-                for scorer, parts in zip(scorers, ranked, strict=True)
+                _lists(connection, scorer, pa.concat_tables([RANKED.empty_table(), *(part[number] for part in ranked)]))
+                for number, scorer in enumerate(scorers)
             )
+
+
+def _rank(
+    desks: Sequence["_Desk"], history: History, generators: Sequence[Generator], users: NDArray[np.int32]
+) -> list[pa.Table]:
+    """Return the rows of some customers' lists for each placement, with the evidence for their reasons."""
+    proposed = _propose([desk.scorer for desk in desks], history, generators, users)
+    return [desk.rank(own) for desk, own in zip(desks, proposed, strict=True)]
 
 
 def _propose(
@@ -211,26 +210,61 @@ def _together(parts: Sequence[tuple[Proposals, int]]) -> Proposed:
     )
 
 
-def _rank(
-    scorer: Scorer, history: History, generators: Sequence[Generator], tables: FeatureTables, found: Candidates
-) -> pa.Table:
-    """Return the rows of the customers' lists, with the evidence for their reasons."""
-    settings, shaper, threads = scorer.settings, scorer.shaper, scorer.settings.thread_count
-    features = tables.gather(found)
-    kept = survivors(scorer.ranker, features, found.user_idx, settings.placement(scorer.placement), threads)
-    if len(kept) < len(features):
-        found, features = found.take(kept), features[kept]
-    scores = scorer.ranker.scores(features, threads)
-    shaped = shaper.shape(
-        found.user_idx,
-        found.item_idx,
-        scores,
-        Taste.of(history),
-        visible=settings.publication.items,
-        kept=settings.publication.items + settings.publication.spare,
-    )
-    rows, sensitive = shaped.rows, shaper.sensitive >= 0
-    return add_evidence(found.take(rows), scores[rows], shaped, sensitive, history, generators, settings)
+@dataclass(frozen=True)
+class _Desk:
+    """Where proposals become ranked lists: all that one placement needs for it.
+
+    Attributes:
+        scorer: of the placement.
+        history: of the customers, as the placement sees it.
+        told: what of it reasons may tell.
+        generators: fitted.
+        tables: the features.
+        connection: that fusion may ask about customers.
+    """
+
+    scorer: Scorer
+    history: History
+    told: History
+    generators: Sequence[Generator]
+    tables: FeatureTables
+    connection: duckdb.DuckDBPyConnection
+
+    @classmethod
+    def of(
+        cls,
+        scorer: Scorer,
+        history: History,
+        generators: Sequence[Generator],
+        tables: FeatureTables,
+        connection: duckdb.DuckDBPyConnection,
+    ) -> "_Desk":
+        """Let a placement look at the history."""
+        own = replace(history, placement=scorer.placement)
+        return cls(scorer, own, without(own, scorer.shaper.sensitive >= 0), generators, tables, connection)
+
+    def rank(self, proposed: Proposed) -> pa.Table:
+        """Fuse, look up, score, shape: return a table with the schema ``RANKED``."""
+        settings, shaper = self.scorer.settings, self.scorer.shaper
+        rules, threads = settings.placement(self.scorer.placement), settings.thread_count
+        found = fused(proposed, settings.candidates.generators, rules, self.connection)
+        features = self.tables.gather(found)
+        kept = survivors(self.scorer.ranker, features, found.user_idx, rules, threads)
+        if len(kept) < len(features):
+            found, features = found.take(kept), features[kept]
+        scores = self.scorer.ranker.scores(features, threads)
+        shaped = shaper.shape(
+            found.user_idx,
+            found.item_idx,
+            scores,
+            Taste.of(self.history),
+            visible=settings.publication.items,
+            kept=settings.publication.items + settings.publication.spare,
+        )
+        rows, sensitive = shaped.rows, shaper.sensitive >= 0
+        return add_evidence(
+            found.take(rows), scores[rows], shaped, sensitive, self.history, self.told, self.generators, settings
+        )
 
 
 def _lists(connection: duckdb.DuckDBPyConnection, scorer: Scorer, ranked: pa.Table) -> pa.Table:
