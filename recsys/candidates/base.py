@@ -142,7 +142,7 @@ def propose_each(
     for start in range(0, len(users), BLOCK):
         block = users[start : start + BLOCK]
         scores = generator.scores(history, block)
-        yield tuple(choose(scores, history, block, k, repeats=repeats) for repeats in variants)
+        yield choose(scores, history, block, k, variants)
 
 
 def write_proposals(blocks: Iterable[Proposals], path: Path) -> Path:

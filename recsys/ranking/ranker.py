@@ -23,11 +23,11 @@ class Ranker:
     booster: lgb.Booster
     names: tuple[str, ...]
 
-    def scores(self, features: NDArray[np.float32], threads: int) -> NDArray[np.float64]:
-        """Return (r,) scores of (r, f) rows; higher is better, comparable within one customer."""
+    def scores(self, features: NDArray[np.float32], threads: int, trees: int | None = None) -> NDArray[np.float64]:
+        """Return (r,) scores of (r, f) rows by the first trees, all if None; higher is better within one customer."""
         if not len(features):
             return np.empty(0)
-        return np.asarray(self.booster.predict(features, num_threads=threads))
+        return np.asarray(self.booster.predict(features, num_iteration=trees, num_threads=threads))
 
     def importance(self) -> list[dict[str, object]]:
         """Return the features by their total gain, highest first."""

@@ -1,7 +1,7 @@
 """Scores the customers of one range of buckets: candidates, features, ranker, lists."""
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -19,22 +19,24 @@ from recsys import columns as c
 from recsys.artifacts import fingerprint
 from recsys.assets import read_sql
 from recsys.candidates import Generator, needs_of
-from recsys.candidates.base import propose_each, write_proposals
+from recsys.candidates.base import Proposals, propose_each
 from recsys.compute import engine, fetch_columns
 from recsys.cuts import lay_cut
-from recsys.features import assemble, compute_tables
+from recsys.features import FeatureTables, compute_tables
 from recsys.features.tables import ITEM_SIDE, TABLES
-from recsys.fusion import fuse
+from recsys.fusion import Proposed, fused
 from recsys.history import History, build_history
 from recsys.ranking import Ranker
+from recsys.ranking.pruning import survivors
 from recsys.ranking.ranking_set import attach_features
-from recsys.scoring.evidence import RANKED, add_evidence
+from recsys.scoring.evidence import RANKED, add_evidence, without
 from recsys.scoring.state import FittedState
 from recsys.settings import Settings
 from recsys.shaping import Shaper, Taste
 from recsys.snapshot import Snapshot
 
-CHUNK = 2048  # customers whose candidates are held with all features at once
+CHUNK = 512  # customers whose candidates are held with all features at once
+LISTED = 65_536  # customers whose lists are held at once
 USER_SIDE = tuple(name for name in TABLES if name not in ITEM_SIDE)
 
 
@@ -158,65 +160,111 @@ def score_together(
         attach_features(
             connection, {table: state.folder / "features" if table in ITEM_SIDE else work for table in TABLES}
         )
-        for start in range(0, len(known), CHUNK):
-            chunk = known[start : start + CHUNK]
-            proposed = _propose(scorers, history, generators, chunk, work)
+        tables = FeatureTables(connection)
+        desks = [_Desk.of(scorer, history, generators, tables, connection) for scorer in scorers]
+        for start in range(0, max(len(known), 1), LISTED):
+            asked = known[start : start + LISTED]
+            chunks = [asked[first : first + CHUNK] for first in range(0, len(asked), CHUNK)]
+            ranked = [_rank(desks, history, generators, chunk) for chunk in chunks]
             yield tuple(
-                _score_chunk(connection, scorer, replace(history, placement=scorer.placement), generators, files)
-                for scorer, files in zip(scorers, proposed, strict=True)
+                _lists(connection, scorer, pa.concat_tables([RANKED.empty_table(), *(part[number] for part in ranked)]))
+                for number, scorer in enumerate(scorers)
             )
-    if not len(known):
-        yield tuple(_lists(connection, scorer, RANKED.empty_table()) for scorer in scorers)
+
+
+def _rank(
+    desks: Sequence["_Desk"], history: History, generators: Sequence[Generator], users: NDArray[np.int32]
+) -> list[pa.Table]:
+    """Return the rows of some customers' lists for each placement, with the evidence for their reasons."""
+    proposed = _propose([desk.scorer for desk in desks], history, generators, users)
+    return [desk.rank(own) for desk, own in zip(desks, proposed, strict=True)]
 
 
 def _propose(
-    scorers: Sequence[Scorer],
-    history: History,
-    generators: Sequence[Generator],
-    users: NDArray[np.int32],
-    work: Path,
-) -> list[dict[str, Path]]:
-    """Write the generators' proposals for each placement; return the files."""
-    files: list[dict[str, Path]] = [{} for _ in scorers]
+    scorers: Sequence[Scorer], history: History, generators: Sequence[Generator], users: NDArray[np.int32]
+) -> list[Proposed]:
+    """Return what the generators propose to customers for each placement."""
+    found: list[list[tuple[Proposals, int]]] = [[] for _ in scorers]
     everyone = range(len(scorers))
+    names = scorers[0].settings.candidates.generators
     for generator in generators:
         for numbers in [[number] for number in everyone] if generator.by_placement else [list(everyone)]:
             seen_by = replace(history, placement=scorers[numbers[0]].placement)
             repeats = [scorers[n].settings.placement(scorers[n].placement).repeats for n in numbers]
             keep = scorers[0].settings.candidates.per_generator
-            blocks = list(propose_each(generator, seen_by, users, keep, repeats))
-            for position, number in enumerate(numbers):
-                path = work / f"{generator.name}-{number}.proposals"
-                files[number][generator.name] = write_proposals((block[position] for block in blocks), path)
-    return files
+            for blocks in propose_each(generator, seen_by, users, keep, repeats):
+                for number, block in zip(numbers, blocks, strict=True):
+                    found[number].append((block, names.index(generator.name)))
+    return [_together(parts) for parts in found]
 
 
-def _score_chunk(
-    connection: duckdb.DuckDBPyConnection,
-    scorer: Scorer,
-    history: History,
-    generators: Sequence[Generator],
-    proposals: Mapping[str, Path],
-) -> pa.Table:
-    settings = scorer.settings
-    fuse(connection, proposals, settings.candidates.generators, settings.placement(scorer.placement))
-    table = connection.sql(assemble(settings.candidates.generators)).to_arrow_table()
-    names = scorer.ranker.names
-    features = np.column_stack([table[name].to_numpy() for name in names]).astype(np.float32, copy=False)
-    scores = scorer.ranker.scores(features, settings.thread_count)
-    kept = settings.publication.items + settings.publication.spare
-    shaper = scorer.shaper
-    shaped = shaper.shape(
-        table[c.USER_IDX].to_numpy(),
-        table[c.ITEM_IDX].to_numpy(),
-        scores,
-        Taste.of(history),
-        visible=settings.publication.items,
-        kept=kept,
+def _together(parts: Sequence[tuple[Proposals, int]]) -> Proposed:
+    """Return proposals, each part of the generator of that number, as one."""
+    blocks = [block for block, _ in parts]
+    return Proposed(
+        np.concatenate([block.user_idx for block in blocks]),
+        np.concatenate([block.item_idx for block in blocks]),
+        np.concatenate([block.score for block in blocks]),
+        np.concatenate([block.rank for block in blocks]),
+        np.repeat([number for _, number in parts], [len(block.rank) for block in blocks]),
     )
-    rows, sensitive = shaped.rows, shaper.sensitive >= 0
-    ranked = add_evidence(table.take(rows), scores[rows], shaped, sensitive, history, generators, settings)
-    return _lists(connection, scorer, ranked)
+
+
+@dataclass(frozen=True)
+class _Desk:
+    """Where proposals become ranked lists: all that one placement needs for it.
+
+    Attributes:
+        scorer: of the placement.
+        history: of the customers, as the placement sees it.
+        told: what of it reasons may tell.
+        generators: fitted.
+        tables: the features.
+        connection: that fusion may ask about customers.
+    """
+
+    scorer: Scorer
+    history: History
+    told: History
+    generators: Sequence[Generator]
+    tables: FeatureTables
+    connection: duckdb.DuckDBPyConnection
+
+    @classmethod
+    def of(
+        cls,
+        scorer: Scorer,
+        history: History,
+        generators: Sequence[Generator],
+        tables: FeatureTables,
+        connection: duckdb.DuckDBPyConnection,
+    ) -> "_Desk":
+        """Let a placement look at the history."""
+        own = replace(history, placement=scorer.placement)
+        return cls(scorer, own, without(own, scorer.shaper.sensitive >= 0), generators, tables, connection)
+
+    def rank(self, proposed: Proposed) -> pa.Table:
+        """Fuse, look up, score, shape: return a table with the schema ``RANKED``."""
+        settings, shaper = self.scorer.settings, self.scorer.shaper
+        rules, threads = settings.placement(self.scorer.placement), settings.thread_count
+        found = fused(proposed, settings.candidates.generators, rules, self.connection)
+        features = self.tables.gather(found)
+        kept = survivors(self.scorer.ranker, features, found.user_idx, rules, threads)
+        if len(kept) < len(features):
+            found, features = found.take(kept), features[kept]
+        scores = self.scorer.ranker.scores(features, threads)
+        shaped = shaper.shape(
+            found.user_idx,
+            found.item_idx,
+            scores,
+            Taste.of(self.history),
+            visible=settings.publication.items,
+            kept=settings.publication.items + settings.publication.spare,
+        )
+        rows, sensitive = shaped.rows, shaper.sensitive >= 0
+        return add_evidence(
+            found.take(rows), scores[rows], shaped, sensitive, self.history, self.told, self.generators, settings
+        )
 
 
 def _lists(connection: duckdb.DuckDBPyConnection, scorer: Scorer, ranked: pa.Table) -> pa.Table:
