@@ -18,6 +18,7 @@ class BPR(Generator):
     """
 
     name = "bpr"
+    is_dense = True
     keyed_by_customer = True
     _customers: NDArray[np.float32]
     _products: NDArray[np.float32]

@@ -106,6 +106,7 @@ class MF(Generator):
     """Proposes what customers who rated something would rate highest, of the products that anybody rated."""
 
     name = "mf"
+    is_dense = True
     needs: tuple[Need, ...] = ("ratings",)
     keyed_by_customer = True
     sentence = "You are likely to rate this highly."
