@@ -84,7 +84,9 @@ class FeatureTables:
 
     def _numbered(self, markets: pa.ChunkedArray) -> NDArray[np.int64]:
         """Return the markets' numbers, -1 for one in which no product is known."""
-        return np.array([self._markets.get(name, -1) for name in markets.to_pylist()], np.int64)
+        coded = markets.combine_chunks().dictionary_encode("encode")
+        numbers = np.array([self._markets.get(name, -1) for name in coded.dictionary.to_pylist()], np.int64)
+        return np.asarray(numbers[coded.indices.to_numpy()])
 
     def _read(self, connection: duckdb.DuckDBPyConnection, name: str, keys: Sequence[str]) -> _Table:
         names = list(meanings_of(read_sql("features", f"{name}.sql")))

@@ -2,9 +2,10 @@
 
 import tempfile
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import pairwise
 from math import ceil
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from recsys import columns as c
 from recsys.artifacts import fingerprint
@@ -27,7 +29,7 @@ from recsys.features.tables import ITEM_SIDE, TABLES
 from recsys.fusion import Proposed, fused
 from recsys.history import History, build_history
 from recsys.ranking import Ranker
-from recsys.ranking.pruning import survivors
+from recsys.ranking.pruning import first_look, survivors
 from recsys.ranking.ranking_set import attach_features
 from recsys.scoring.evidence import RANKED, add_evidence, without
 from recsys.scoring.state import FittedState
@@ -35,7 +37,7 @@ from recsys.settings import Settings
 from recsys.shaping import Shaper, Taste
 from recsys.snapshot import Snapshot
 
-CHUNK = 512  # customers whose candidates are held with all features at once
+CHUNK = 256  # customers whose candidates a thread holds with all features at once
 LISTED = 65_536  # customers whose lists are held at once
 USER_SIDE = tuple(name for name in TABLES if name not in ITEM_SIDE)
 
@@ -72,6 +74,11 @@ class Scorer:
     def shaper(self) -> Shaper:
         """What makes lists of the ranked candidates."""
         return self.state.shaper(self.settings, self.placement)
+
+    @cached_property
+    def first(self) -> Ranker | None:
+        """What looks first at all candidates."""
+        return first_look(self.ranker, self.settings.placement(self.placement))
 
 
 def score_shard(snapshot: Snapshot, shard: Shard, scorers: Sequence[Scorer], folder: Path) -> dict[str, int]:
@@ -140,6 +147,7 @@ def score_together(
     """Yield what :func:`score_customers` yields for several placements that share a state and their generators.
 
     History and features are read once, and each generator scores a customer once, whatever the number of placements.
+    Each thread ranks some customers at a time: most of the work lets other threads of Python run.
     """
     settings, state = scorers[0].settings, scorers[0].state
     items, popularity = state.eligible
@@ -165,7 +173,8 @@ def score_together(
         for start in range(0, max(len(known), 1), LISTED):
             asked = known[start : start + LISTED]
             chunks = [asked[first : first + CHUNK] for first in range(0, len(asked), CHUNK)]
-            ranked = [_rank(desks, history, generators, chunk) for chunk in chunks]
+            with threadpool_limits(1, "blas"), ThreadPoolExecutor(settings.thread_count) as workers:
+                ranked = list(workers.map(partial(_rank, desks, history, generators), chunks))
             yield tuple(
                 _lists(connection, scorer, pa.concat_tables([RANKED.empty_table(), *(part[number] for part in ranked)]))
                 for number, scorer in enumerate(scorers)
@@ -246,13 +255,13 @@ class _Desk:
     def rank(self, proposed: Proposed) -> pa.Table:
         """Fuse, look up, score, shape: return a table with the schema ``RANKED``."""
         settings, shaper = self.scorer.settings, self.scorer.shaper
-        rules, threads = settings.placement(self.scorer.placement), settings.thread_count
+        rules = settings.placement(self.scorer.placement)
         found = fused(proposed, settings.candidates.generators, rules, self.connection)
         features = self.tables.gather(found)
-        kept = survivors(self.scorer.ranker, features, found.user_idx, rules, threads)
+        kept = survivors(self.scorer.first, features, found.user_idx, rules, threads=1)
         if len(kept) < len(features):
             found, features = found.take(kept), features[kept]
-        scores = self.scorer.ranker.scores(features, threads)
+        scores = self.scorer.ranker.scores(features, threads=1)
         shaped = shaper.shape(
             found.user_idx,
             found.item_idx,
