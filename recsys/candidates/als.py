@@ -6,6 +6,7 @@ from scipy import sparse
 from threadpoolctl import threadpool_limits
 
 from recsys.candidates.base import Generator, Scores, State, tastes
+from recsys.compute import one_blas_thread
 from recsys.history import History
 from recsys.settings import Settings
 
@@ -73,7 +74,7 @@ class ALS(Generator):
         rows = tastes(history.interest[users])
         edges = rows.indptr
         spans = [slice(edges[row], edges[row + 1]) for row in range(len(users))]
-        with threadpool_limits(1, "blas"):
+        with one_blas_thread():
             sides = [self._sides(rows.indices[span], rows.data[span]) for span in spans]
             left, right = (np.stack(side) for side in zip(*sides, strict=True))
             own = np.linalg.solve(left, right[:, :, None])[:, :, 0].astype(np.float32)

@@ -15,14 +15,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from recsys import columns as c
 from recsys.artifacts import fingerprint
 from recsys.assets import read_sql
 from recsys.candidates import Generator, needs_of
 from recsys.candidates.base import Proposals, propose_each
-from recsys.compute import engine, fetch_columns
+from recsys.compute import engine, fetch_columns, one_blas_thread
 from recsys.cuts import lay_cut
 from recsys.features import FeatureTables, compute_tables
 from recsys.features.tables import ITEM_SIDE, TABLES
@@ -173,7 +172,7 @@ def score_together(
         for start in range(0, max(len(known), 1), LISTED):
             asked = known[start : start + LISTED]
             chunks = [asked[first : first + CHUNK] for first in range(0, len(asked), CHUNK)]
-            with threadpool_limits(1, "blas"), ThreadPoolExecutor(settings.thread_count) as workers:
+            with one_blas_thread(), ThreadPoolExecutor(settings.thread_count) as workers:
                 ranked = list(workers.map(partial(_rank, desks, history, generators), chunks))
             yield tuple(
                 _lists(connection, scorer, pa.concat_tables([RANKED.empty_table(), *(part[number] for part in ranked)]))
