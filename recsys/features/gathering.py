@@ -21,6 +21,7 @@ from recsys.features.tables import TABLES, meanings_of
 from recsys.fusion import Candidates
 
 Rows = NDArray[np.intp]
+BLOCK = 2048  # candidates whose features are laid side by side while they are near
 _MARKET: Final = "user_market"
 _GROUPS: Final = ("category_no", "family_no", "brand_no")
 _OPERANDS: Final = frozenset(name for one in CROSSED.values() for name in (one.numerator, one.denominator))
@@ -83,7 +84,9 @@ class FeatureTables:
 
     def _numbered(self, markets: pa.ChunkedArray) -> NDArray[np.int64]:
         """Return the markets' numbers, -1 for one in which no product is known."""
-        return np.array([self._markets.get(name, -1) for name in markets.to_pylist()], np.int64)
+        coded = markets.combine_chunks().dictionary_encode("encode")
+        numbers = np.array([self._markets.get(name, -1) for name in coded.dictionary.to_pylist()], np.int64)
+        return np.asarray(numbers[coded.indices.to_numpy()])
 
     def _read(self, connection: duckdb.DuckDBPyConnection, name: str, keys: Sequence[str]) -> _Table:
         names = list(meanings_of(read_sql("features", f"{name}.sql")))
@@ -99,14 +102,30 @@ class FeatureTables:
         for name, numbers in self._groups.items():
             asked[name] = _at(numbers, found.item_idx)
         asked[_MARKET] = _at(self._market, found.user_idx)
-        parts: list[NDArray[np.float32]] = []
-        operands: dict[str, NDArray[np.float64]] = {}
-        for name, keys in TABLES.items():
-            table = self._tables[name]
-            rows = table.find(_key(asked, keys))
-            parts.append(table.values.take(rows, axis=0))
-            operands |= {name: values.take(rows) for name, values in table.operands.items()}
-        return np.concatenate([*parts, _crossed(operands), _of_generators(found)], axis=1)
+        rows = {name: self._tables[name].find(_key(asked, keys)) for name, keys in TABLES.items()}
+        rest = np.column_stack([self._crossed(rows), _of_generators(found)])
+        widths = [table.values.shape[1] for table in self._tables.values()]
+        result = np.empty((len(rest), sum(widths) + rest.shape[1]), np.float32)
+        result[:, sum(widths) :] = rest
+        for start in range(0, len(rest), BLOCK):
+            block, end = result[start : start + BLOCK], 0
+            for name, width in zip(rows, widths, strict=True):
+                block[:, end : end + width] = self._tables[name].values.take(rows[name][start : start + BLOCK], axis=0)
+                end += width
+        return result
+
+    def _crossed(self, rows: Mapping[str, Rows]) -> NDArray[np.float32]:
+        """Return (r, x) the features of two columns."""
+        operands = {
+            operand: values.take(rows[name])
+            for name, table in self._tables.items()
+            for operand, values in table.operands.items()
+        }
+        found = []
+        for one in CROSSED.values():
+            above, below = operands[one.numerator], operands[one.denominator]
+            found.append(np.divide(above, below, out=np.full(len(above), np.nan), where=below != 0))
+        return np.column_stack(found).astype(np.float32)
 
 
 def _laid(keys: NDArray[np.integer], values: NDArray[np.integer], other: int = -1) -> NDArray[np.int64]:
@@ -129,15 +148,6 @@ def _key(values: Mapping[str, NDArray[np.integer]], keys: Sequence[str]) -> NDAr
     """Return the keys, two of them as one number."""
     first, *second = (values[key].astype(np.int64) for key in keys)
     return (first << 32) + second[0] if second else first
-
-
-def _crossed(operands: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float32]:
-    """Return (r, x) the features of two tables."""
-    found = []
-    for one in CROSSED.values():
-        above, below = operands[one.numerator], operands[one.denominator]
-        found.append(np.divide(above, below, out=np.full(len(above), np.nan), where=below != 0))
-    return np.column_stack(found).astype(np.float32)
 
 
 def _of_generators(found: Candidates) -> NDArray[np.float32]:

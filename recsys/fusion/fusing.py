@@ -22,8 +22,9 @@ METHODS: dict[str, Method] = {
     "rules": rules.METHOD,
     "union": union.METHOD,
 }
-BLOCK = 4096  # customers whose proposals are held at once
-_ITEM_BITS, _GENERATOR_BITS = 32, 6  # of a number that sorts proposals by customer, product and generator
+BLOCK = 4096  # customers whose proposals are held at once, and the most whose are fused together
+# Of a number that sorts proposals by customer (the rest: 12 bits), product, generator and rank.
+_ITEM_BITS, _GENERATOR_BITS, _RANK_BITS = 31, 6, 15
 
 
 @dataclass(frozen=True)
@@ -134,14 +135,12 @@ def vote(
     connection: duckdb.DuckDBPyConnection,
 ) -> Voted:
     """Let the generators vote by the placement's method."""
+    key, proposed = _sorted(proposed, len(generators))
     votes = METHODS[placement.fusion].votes(proposed, generators, placement, connection)
-    _, user = np.unique(proposed.user_idx, return_inverse=True)
-    key = (user.astype(np.int64) << _ITEM_BITS) + proposed.item_idx
-    order = np.argsort((key << _GENERATOR_BITS) + proposed.generator)
-    key = key[order]
     is_first = np.r_[True, key[1:] != key[:-1]] if len(key) else np.empty(0, bool)
-    first, shape = order[is_first], (int(is_first.sum()), len(generators))
-    at = (np.cumsum(is_first) - 1) * len(generators) + proposed.generator[order]
+    first = np.flatnonzero(is_first)
+    at = (np.cumsum(is_first) - 1) * len(generators) + proposed.generator
+    shape = (len(first), len(generators))
     found = Voted(
         proposed.user_idx[first],
         proposed.item_idx[first],
@@ -149,10 +148,39 @@ def vote(
         np.zeros(shape, np.int16),
         np.full(shape, np.nan),
     )
-    found.scores.ravel()[at] = proposed.score[order]
-    found.ranks.ravel()[at] = proposed.rank[order]
-    found.votes.ravel()[at] = votes[order]
+    found.scores.ravel()[at] = proposed.score
+    found.ranks.ravel()[at] = proposed.rank
+    found.votes.ravel()[at] = votes
     return found
+
+
+def _sorted(proposed: Proposed, generators: int) -> tuple[NDArray[np.uint64], Proposed]:
+    """Return proposals by customer, product and generator, and (p,) a number of the first two.
+
+    One sort of numbers that hold all but the score, which is looked up again: that is faster than to sort positions.
+    """
+    users = np.unique(proposed.user_idx)
+    user = np.searchsorted(users, proposed.user_idx)
+    scores = np.empty((generators, len(users), int(proposed.rank.max(initial=0)) + 1), np.float32)
+    scores[proposed.generator, user, proposed.rank] = proposed.score
+    key = user.astype(np.uint64)
+    for part, bits in (
+        (proposed.item_idx, _ITEM_BITS),
+        (proposed.generator, _GENERATOR_BITS),
+        (proposed.rank, _RANK_BITS),
+    ):
+        key = (key << np.uint64(bits)) | part.astype(np.uint64)
+    key.sort()
+    rank, generator = _low(key, _RANK_BITS), _low(key >> np.uint64(_RANK_BITS), _GENERATOR_BITS)
+    pair = key >> np.uint64(_RANK_BITS + _GENERATOR_BITS)
+    item, user = _low(pair, _ITEM_BITS), (pair >> np.uint64(_ITEM_BITS)).astype(np.intp)
+    return pair, Proposed(
+        users[user], item.astype(np.int32), scores[generator, user, rank], rank.astype(np.int16), generator
+    )
+
+
+def _low(key: NDArray[np.uint64], bits: int) -> NDArray[np.intp]:
+    return (key & np.uint64((1 << bits) - 1)).astype(np.intp)
 
 
 def fused(
@@ -187,11 +215,12 @@ def _best(
     user_idx: NDArray[np.int32], score: NDArray[np.float64], k: int
 ) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
     """Return the positions of each customer's k highest scores (equal ones: the first), and their ranks from 1."""
-    _, start, user, count = np.unique(user_idx, return_index=True, return_inverse=True, return_counts=True)
-    if not len(start):
+    if not len(user_idx):
         return np.empty(0, np.intp), np.empty(0, np.int64)
+    start = np.flatnonzero(np.r_[True, user_idx[1:] != user_idx[:-1]])
+    count = np.diff(np.r_[start, len(user_idx)])
     laid = np.full((len(start), int(count.max())), np.inf)
-    laid[user, np.arange(len(user)) - start[user]] = -score
+    laid[np.arange(laid.shape[1]) < count[:, None]] = -score
     order = np.argsort(laid, axis=1, kind="stable")[:, :k]
     kept = np.arange(order.shape[1]) < count[:, None]
     return (start[:, None] + order)[kept], np.nonzero(kept)[1] + 1

@@ -6,6 +6,7 @@ first switch that fits a customer (their segment, how much they bought before) r
 """
 
 from collections.abc import Sequence
+from threading import Lock
 
 import duckdb
 import numpy as np
@@ -18,6 +19,7 @@ from recsys.fusion.base import Method, Proposed
 from recsys.settings import FusionRule, FusionSwitch, PlacementSettings
 
 TURN = 100_000  # more than any rank
+_ASKING = Lock()  # customers are scored by several threads, and a connection answers one at a time
 
 
 def votes(
@@ -49,15 +51,14 @@ def _chosen(
 ) -> NDArray[np.intp]:
     """Return (p,) the number of the rule that holds for each customer: 0, or that of the first switch that fits."""
     users, place = np.unique(user_idx, return_inverse=True)
-    connection.register("fused_users", pa.table({c.USER_IDX: users}))
-    try:
+    with _ASKING:
+        connection.register("fused_users", pa.table({c.USER_IDX: users}))
         found = fetch_columns(
             connection,
             f"select {_choice(switches)} as rule from fused_users "
             "left join users on fused_users.user_idx = users.user_idx "
             "left join features_user on fused_users.user_idx = features_user.user_idx order by fused_users.user_idx",
         )
-    finally:
         connection.unregister("fused_users")
     return found["rule"].astype(np.intp)[place]
 

@@ -11,8 +11,14 @@ from recsys.ranking.ranker import Ranker
 from recsys.settings import PlacementSettings
 
 
+def first_look(ranker: Ranker, placement: PlacementSettings) -> Ranker | None:
+    """Return what looks first at all candidates of a placement; None if the whole ranker does."""
+    is_wanted = 0 < placement.first_trees < ranker.booster.num_trees()
+    return ranker.first(placement.first_trees) if is_wanted else None
+
+
 def survivors(
-    ranker: Ranker,
+    first: Ranker | None,
     features: NDArray[np.float32],
     user_idx: NDArray[np.int32],
     placement: PlacementSettings,
@@ -21,16 +27,15 @@ def survivors(
     """Return the positions of the rows that the whole ranker is to score, ascending.
 
     Args:
-        ranker: of the placement.
+        first: of :func:`first_look`.
         features: (r, f) rows.
         user_idx: (r,) customers, each one's rows together.
-        placement: says how many trees look first, and how many rows of a customer stay.
+        placement: says how many rows of a customer stay.
         threads: of the ranker.
     """
-    trees = placement.first_trees
-    if not trees or trees >= ranker.booster.num_trees():
+    if first is None:
         return np.arange(len(user_idx))
-    return leading(user_idx, ranker.scores(features, threads, trees), placement.survivors)
+    return leading(user_idx, first.scores(features, threads), placement.survivors)
 
 
 def leading(user_idx: NDArray[np.int32], scores: NDArray[np.float64], k: int) -> NDArray[np.intp]:

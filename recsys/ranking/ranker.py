@@ -23,11 +23,18 @@ class Ranker:
     booster: lgb.Booster
     names: tuple[str, ...]
 
-    def scores(self, features: NDArray[np.float32], threads: int, trees: int | None = None) -> NDArray[np.float64]:
-        """Return (r,) scores of (r, f) rows by the first trees, all if None; higher is better within one customer."""
+    def scores(self, features: NDArray[np.float32], threads: int) -> NDArray[np.float64]:
+        """Return (r,) scores of (r, f) rows; higher is better, comparable within one customer."""
         if not len(features):
             return np.empty(0)
-        return np.asarray(self.booster.predict(features, num_iteration=trees, num_threads=threads))
+        return np.asarray(self.booster.predict(features, num_threads=threads))
+
+    def first(self, trees: int) -> "Ranker":
+        """Return a ranker of the first trees.
+
+        It has a booster of its own, since one booster can't be asked for different numbers of trees by several threads.
+        """
+        return Ranker(lgb.Booster(model_str=self.booster.model_to_string(num_iteration=trees)), self.names)
 
     def importance(self) -> list[dict[str, object]]:
         """Return the features by their total gain, highest first."""

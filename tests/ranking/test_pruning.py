@@ -1,14 +1,16 @@
 """The first look at all candidates: what it keeps of what the whole ranker would put first."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from recsys.lists import Lists
 from recsys.ranking import Ranker, RankingSet, train_ranker
-from recsys.ranking.pruning import leading, survivors
+from recsys.ranking.pruning import first_look, leading, survivors
 from recsys.scoring import Recipe
 from recsys.settings import PlacementSettings, RankerSettings
 from tests.support.warehouse import make_settings
@@ -40,9 +42,14 @@ def made(seed: int) -> RankingSet:
     )
 
 
+def kept_rows(scored: Scored, placement: PlacementSettings) -> NDArray[np.intp]:
+    ranker, rows = scored
+    return survivors(first_look(ranker, placement), rows.features, rows.user_idx, placement, 1)
+
+
 def first_ten(scored: Scored, **settings: int) -> set[tuple[int, int]]:
     ranker, rows = scored
-    kept = survivors(ranker, rows.features, rows.user_idx, PlacementSettings(**settings), 1)
+    kept = kept_rows(scored, PlacementSettings(**settings))
     lists = Lists.ranked(rows.user_idx[kept], rows.item_idx[kept], ranker.scores(rows.features[kept], 1), 10)
     return set(zip(lists.user_idx.tolist(), lists.item_idx.tolist(), strict=True))
 
@@ -55,23 +62,30 @@ def test_the_first_look_keeps_what_comes_first(scored: Scored) -> None:
 
 
 def test_the_first_look_leaves_few_rows(scored: Scored) -> None:
-    ranker, rows = scored
-    kept = survivors(ranker, rows.features, rows.user_idx, PlacementSettings(survivors=60), 1)
+    kept = kept_rows(scored, PlacementSettings(survivors=60))
     assert 60 * CUSTOMERS <= len(kept) < 62 * CUSTOMERS
     assert (np.diff(kept) > 0).all()
 
 
 @pytest.mark.parametrize("settings", [{"first_trees": 0}, {"first_trees": 200}, {"survivors": 200}])
 def test_without_a_first_look_all_rows_are_scored(scored: Scored, settings: dict[str, int]) -> None:
-    ranker, rows = scored
-    kept = survivors(ranker, rows.features, rows.user_idx, PlacementSettings(**settings), 1)
-    assert kept.tolist() == list(range(len(rows.user_idx)))
+    kept = kept_rows(scored, PlacementSettings(**settings))
+    assert kept.tolist() == list(range(CUSTOMERS * CANDIDATES))
 
 
 def test_what_survives_is_scored_as_it_would_be(scored: Scored) -> None:
     ranker, rows = scored
-    kept = survivors(ranker, rows.features, rows.user_idx, PlacementSettings(), 1)
+    kept = kept_rows(scored, PlacementSettings())
     assert (ranker.scores(rows.features[kept], 1) == ranker.scores(rows.features, 1)[kept]).all()
+
+
+def test_threads_may_ask_for_few_and_for_all_trees_at_once(scored: Scored) -> None:
+    ranker, rows = scored
+    asked = [ranker, first_look(ranker, PlacementSettings())]
+    alone = [one.scores(rows.features, 1) for one in asked if one is not None]
+    with ThreadPoolExecutor(2) as workers:
+        together = list(workers.map(lambda one: one.scores(rows.features, 1), asked * 10))
+    assert all((found == alone[number % 2]).all() for number, found in enumerate(together))
 
 
 def test_the_best_of_each_customer_lead_and_equal_ones_with_them() -> None:
