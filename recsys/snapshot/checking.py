@@ -77,7 +77,13 @@ def check(
         extracted.project(", ".join(judged)).create_view(f"extracted_{table}")
     base = last_good(settings, moment)
     report = contracts.check_tables(
-        connection, settings, as_of=moment, latest_allowed=latest_allowed, now=now, base=base
+        connection,
+        settings,
+        as_of=moment,
+        latest_allowed=latest_allowed,
+        now=now,
+        base=base,
+        folder=raw / "checked",
     )
     if report.is_stopped:
         keep_report(settings, report, STOPPED)
