@@ -28,9 +28,9 @@ from recsys_links import ArtifactLink, ReportLink, ReviewLink, RunLink, linked
 from recsys_wiring import (
     APPROVE,
     CHAMPION,
+    COMPUTE,
     DEFAULT_ARGS,
     FIRST,
-    GENERATORS,
     POOL,
     TRAIN,
     at,
@@ -58,41 +58,51 @@ def needed() -> dict[str, Any]:
 
 
 @task
-def features(snapshot: str) -> dict[str, Any]:
-    """Describe customers, items and their pairs at each training cut."""
+def parts(snapshot: str) -> list[dict[str, Any]]:
+    """Divide the work of the training cuts and the generators; it is one part where there are few customers."""
     from recsys_stages import pipeline
 
-    return pipeline.build_features(task_settings(), snapshot=snapshot)
+    planned = pipeline.plan_ingredients(task_settings(), snapshot=snapshot)["parts"]
+    get_current_context()["ti"].xcom_push("tasks", len(planned))
+    return planned
 
 
-@task(map_index_template="{{ task.op_kwargs['generator'] }}", max_active_tis_per_dagrun=2)
-def candidates(snapshot: str, generator: str) -> dict[str, Any]:
-    """Propose items to each customer by one generator."""
+@task(pool=COMPUTE, map_index_template="{{ task.op_kwargs['part']['name'] }}")
+def ingredients(snapshot: str, tasks: int, part: dict[str, Any]) -> dict[str, Any]:
+    """Describe customers, items and their pairs, and let the generators propose items, at the training cuts."""
     from recsys_stages import pipeline
 
-    return pipeline.generate_candidates(task_settings(), snapshot=snapshot, generator=generator)
+    asked = {name: value for name, value in part.items() if name != "name"}
+    return pipeline.make_ingredients(task_settings(tasks), snapshot=snapshot, **asked)
 
 
 @task
-def ranking_set(snapshot: str, features: str, candidates: list[dict[str, Any]]) -> dict[str, Any]:
-    """Fuse the candidates and join what the ranker learns from."""
+def cuts(snapshot: str) -> list[list[str]]:
+    """Divide the rows of the ranking set by training cuts; it is one group where there are few customers."""
     from recsys_stages import pipeline
 
-    return pipeline.build_ranking_set(
-        task_settings(),
-        snapshot=snapshot,
-        features=features,
-        candidates=[candidates[i]["candidates"] for i in range(len(candidates))],
-        placements=get_current_context()["params"]["placements"],
-    )
+    planned = pipeline.plan_cuts(task_settings(), snapshot=snapshot)["groups"]
+    get_current_context()["ti"].xcom_push("tasks", len(planned))
+    return planned
 
 
-@task(execution_timeout=timedelta(hours=2))
-def ranker(ranking_set: str) -> dict[str, Any]:
+@task(pool=COMPUTE, map_index_template="{{ task.op_kwargs['cuts'][0] }}")
+def ranking_set(snapshot: str, tasks: int, cuts: list[str]) -> dict[str, Any]:
+    """Fuse the candidates and join what the ranker learns from, at the training cuts."""
+    from recsys_stages import pipeline
+
+    placements = get_current_context()["params"]["placements"]
+    return pipeline.make_ranking_rows(task_settings(tasks), snapshot=snapshot, placements=placements, cuts=cuts)
+
+
+@task(pool=COMPUTE, execution_timeout=timedelta(hours=2))
+def ranker(snapshot: str) -> dict[str, Any]:
     """Train each placement's ranker: the evaluation twin and the release."""
     from recsys_stages import pipeline
 
-    return pipeline.train_rankers(task_settings(), ranking_set=ranking_set)
+    settings, placements = task_settings(), get_current_context()["params"]["placements"]
+    joined = pipeline.join_ranking_set(settings, snapshot=snapshot, placements=placements)["ranking_set"]
+    return {**pipeline.train_rankers(settings, ranking_set=joined), "ranking_set": joined}
 
 
 @task(pool=POOL)
@@ -103,7 +113,7 @@ def champions() -> dict[str, Any]:
     return pipeline.find_champions(task_settings(), placements=get_current_context()["params"]["placements"])
 
 
-@task
+@task(pool=COMPUTE)
 def evaluation(snapshot: str, ranking_set: str, rankers: str, champions: dict[str, Any]) -> dict[str, Any]:
     """Measure the twin beside the model that serves and every simpler one, on days that none of them has seen."""
     from recsys_stages import pipeline
@@ -165,7 +175,7 @@ def waiting(promoted: dict[str, Any] | None, verdicts: list[dict[str, Any]] | No
 @dag(
     dag_id=TRAIN,
     dag_display_name="Train recommendations",
-    description="Snapshot, features, candidates, ranker, evaluation, registration, gate.",
+    description="Snapshot, ingredients, ranking set, ranker, evaluation, registration, gate.",
     doc_md=__doc__,
     schedule=at("0 3 * * 1"),
     catchup=False,
@@ -179,14 +189,16 @@ def train() -> None:
     """Wire the stages from the snapshot to the promotion."""
     taken = snapshot()
     needed() >> taken
-    described = features(taken["snapshot"])
-    proposed = explained(candidates).partial(snapshot=taken["snapshot"]).expand(generator=GENERATORS)
-    ranked = ranking_set(taken["snapshot"], described["features"], proposed)
-    trained = ranker(ranked["ranking_set"])
+    planned = parts(taken["snapshot"])
+    made = explained(ingredients).partial(snapshot=taken["snapshot"], tasks=planned["tasks"]).expand(part=planned)
+    groups = cuts(taken["snapshot"])
+    ranked = explained(ranking_set).partial(snapshot=taken["snapshot"], tasks=groups["tasks"]).expand(cuts=groups)
+    trained = ranker(taken["snapshot"])
+    made >> ranked >> trained
     serving = champions()
     # Late, so that what was decided while the ranker learned counts.
     trained >> serving
-    measured = evaluation(taken["snapshot"], ranked["ranking_set"], trained["rankers"], serving["champions"])
+    measured = evaluation(taken["snapshot"], trained["ranking_set"], trained["rankers"], serving["champions"])
     linked(measured, [ReportLink()])
     registered = registration(taken["snapshot"], trained["rankers"], measured["evaluation"])
     linked(registered, [RunLink(), ArtifactLink()])

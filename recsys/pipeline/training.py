@@ -1,6 +1,6 @@
 """The training stages: from a snapshot to rankers."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -11,7 +11,7 @@ import duckdb
 import numpy as np
 
 from recsys import snapshot as snapshots
-from recsys.artifacts import ArtifactStore, facts_of, fingerprint, open_artifact, within_home
+from recsys.artifacts import Artifact, ArtifactStore, facts_of, fingerprint, open_artifact, within_home
 from recsys.assets import code_hash
 from recsys.candidates import make_generator
 from recsys.candidates.base import propose_each, write_proposals
@@ -20,14 +20,13 @@ from recsys.cuts import CutPlan, cut_name, lay_cut, plan_cuts
 from recsys.evaluation.holdout import HOLDOUT
 from recsys.features import compute_tables
 from recsys.features.tables import ITEM_SIDE, TABLES
-from recsys.fusion.learning import learn_weights
 from recsys.history import History, Need, eligible_items, read_history
-from recsys.ranking import RankingSet, train_ranker, write_labels, write_ranking_rows, write_truth
+from recsys.ranking import RankingSet, train_ranker, write_labels, write_truth
 from recsys.ranking.baselines import SCORES_FILE, score_baselines, write_scores
-from recsys.ranking.ingredients import LABELS, TRUTH, VARIANTS, Ingredients
+from recsys.ranking.ingredients import LABELS, TRUTH, VARIANTS
 from recsys.ranking.ranker import save_importance
 from recsys.ranking.ranking_set import sample_customers
-from recsys.settings import PlacementSettings, Settings
+from recsys.settings import Settings
 from recsys.snapshot import Snapshot
 
 Result = dict[str, Any]
@@ -61,25 +60,46 @@ def build_features(settings: Settings, *, snapshot: str) -> Result:
     """Compute features, and what was bought afterwards, at every cut of a training."""
     source = Snapshot.open(snapshot)
     plan = cuts_of(settings, source)
-    customers = sample_customers(source.user_count, settings)
 
     def build(folder: Path) -> dict[str, Any]:
-        for cut in plan.all:
-            at = folder / cut_name(cut)
-            at.mkdir()
-            with _at_cut(settings, source, cut) as (connection, history):
-                judged, _ = eligible_items(connection, settings)
-                compute_tables(connection, at, ITEM_SIDE)
-                lay_cut(connection, cut, customers)
-                compute_tables(connection, at, tuple(name for name in TABLES if name not in ITEM_SIDE))
-                write_truth(connection, settings, judged, at / TRUTH)
-                write_labels(connection, settings, history.items, at / LABELS)
-                np.save(at / "eligible.npy", history.items)
+        for cut, part in zip(plan.all, features_at(settings, source, plan.all), strict=True):
+            part.link(folder / cut_name(cut))
         return {"cuts": len(plan.all)}
 
-    name = _name(source, settings.candidates.half_life_days, settings)
-    made = _store(settings).make("features", name, build)
+    made = store_of(settings).make("features", _features_name(settings, source), build)
     return {"features": made.uri, "cuts": len(plan.all), "reused": made.reused}
+
+
+def features_at(settings: Settings, source: Snapshot, cuts: Sequence[datetime]) -> list[Artifact]:
+    """Compute features, and what was bought afterwards, at some cuts: an artifact of each."""
+    store = store_of(settings)
+    names = {cut: f"{_features_name(settings, source)}-{cut_name(cut)}" for cut in cuts}
+    found = {cut: store.find("features", name) for cut, name in names.items()}
+    missing = [cut for cut in cuts if found[cut] is None]
+    with store.draft("features") as draft:
+        _write_features(settings, source, missing, draft)
+        for cut in missing:
+            found[cut] = store.adopt(draft / cut_name(cut), "features", names[cut], {"cut": cut.isoformat()})
+    return [one for one in found.values() if one is not None]
+
+
+def _write_features(settings: Settings, source: Snapshot, cuts: Sequence[datetime], folder: Path) -> None:
+    customers = sample_customers(source.user_count, settings)
+    for cut in cuts:
+        at = folder / cut_name(cut)
+        at.mkdir()
+        with _at_cut(settings, source, cut) as (connection, history):
+            judged, _ = eligible_items(connection, settings)
+            compute_tables(connection, at, ITEM_SIDE)
+            lay_cut(connection, cut, customers)
+            compute_tables(connection, at, tuple(name for name in TABLES if name not in ITEM_SIDE))
+            write_truth(connection, settings, judged, at / TRUTH)
+            write_labels(connection, settings, history.items, at / LABELS)
+            np.save(at / "eligible.npy", history.items)
+
+
+def _features_name(settings: Settings, source: Snapshot) -> str:
+    return stage_name(source, settings.candidates.half_life_days, settings)
 
 
 @contextmanager
@@ -102,114 +122,34 @@ def generate_candidates(settings: Settings, *, snapshot: str, generator: str, on
     source = Snapshot.open(snapshot)
     plan = cuts_of(settings, source)
     cuts = (plan.holdout,) if only_holdout else plan.all
-    customers = sample_customers(source.user_count, settings)
-    keep = settings.candidates.per_generator
-    needs = make_generator(generator).needs  # an unknown name is told before the work begins
+    make_generator(generator)  # an unknown name is told before the work begins
 
     def build(folder: Path) -> dict[str, Any]:
         for cut in cuts:
-            at = folder / cut_name(cut)
-            at.mkdir()
-            with _at_cut(settings, source, cut, needs) as (_, history):
-                fitted = make_generator(generator)
-                fitted.fit(replace(history, asked=customers), settings)
-            blocks = list(propose_each(fitted, history, customers, keep, tuple(VARIANTS)))
-            for position, variant in enumerate(VARIANTS.values()):
-                write_proposals((block[position] for block in blocks), at / f"{variant}.parquet")
+            candidates_at(settings, source, cut, generator).link(folder / cut_name(cut))
         return {"generator": generator}
 
-    name = _name(source, generator, settings.candidates.model_dump(mode="json"), only_holdout, settings)
-    made = _store(settings).make("candidates", f"{generator}-{name}", build)
+    name = stage_name(source, generator, settings.candidates.model_dump(mode="json"), only_holdout, settings)
+    made = store_of(settings).make("candidates", f"{generator}-{name}", build)
     return {"candidates": made.uri, "generator": generator, "reused": made.reused}
 
 
-@within_home
-def build_ranking_set(
-    settings: Settings,
-    *,
-    snapshot: str,
-    features: str,
-    candidates: list[str],
-    placements: list[str],
-    whole_cuts: int = 1,
-) -> Result:
-    """Fuse the candidates, join features and labels: the rows that rankers learn from and are measured on.
+def candidates_at(settings: Settings, source: Snapshot, cut: datetime, generator: str) -> Artifact:
+    """Let one generator propose at one cut."""
+    customers = sample_customers(source.user_count, settings)
+    keep = settings.candidates.per_generator
 
-    Every candidate is kept of the newest ``whole_cuts`` cuts, the hold-out first (the file ``holdout``, others
-    ``whole-<cut>``): there rankers are measured. Fusion weights are learned on the cuts before all of these.
-    """
-    source = Snapshot.open(snapshot)
-    plan = cuts_of(settings, source)
-    proposals = {facts_of(uri)["generator"]: open_artifact(uri) for uri in candidates}
-    generators = tuple(name for name in settings.candidates.generators if name in proposals)
-    made_of = Ingredients(source, open_artifact(features), proposals, generators)
-    rules = {name: settings.placement(name) for name in placements}
-    whole = (plan.holdout, *reversed(plan.twin))[:whole_cuts]
+    def build(at: Path) -> dict[str, Any]:
+        fitted = make_generator(generator)
+        with _at_cut(settings, source, cut, fitted.needs) as (_, history):
+            fitted.fit(replace(history, asked=customers), settings)
+        blocks = list(propose_each(fitted, history, customers, keep, tuple(VARIANTS)))
+        for position, variant in enumerate(VARIANTS.values()):
+            write_proposals((block[position] for block in blocks), at / f"{variant}.parquet")
+        return {"generator": generator, "cut": cut.isoformat()}
 
-    def build(folder: Path) -> dict[str, Any]:
-        weights = _learn_weights(settings, made_of, rules, [cut for cut in plan.twin if cut not in whole])
-        in_force = {name: rule.with_weights(weights.get(name)) for name, rule in rules.items()}
-        files = [(cut, cut_name(cut), False) for cut in plan.all]
-        files += [(cut, whole_name(plan, cut), True) for cut in whole]
-        return {
-            "rows": sum(_write_rows(settings, made_of, in_force, folder, *file) for file in files),
-            "snapshot": snapshot,
-            "features": features,
-            "candidates": {name: path.as_uri() for name, path in proposals.items()},
-            "placements": placements,
-            "generators": generators,
-            "weights": weights,
-        }
-
-    described = {name: rule.model_dump(mode="json", exclude={"ranker", "shaping"}) for name, rule in rules.items()}
-    negatives = {name: settings.ranker_of(name).negatives for name in placements}
-    name = _name(source, features, sorted(candidates), described, negatives, whole_cuts, settings)
-    made = _store(settings).make("ranking_sets", name, build)
-    return {"ranking_set": made.uri, "rows": made.facts["rows"], "reused": made.reused}
-
-
-def whole_name(plan: CutPlan, cut: datetime) -> str:
-    """Return the name of the file with every candidate of a cut."""
-    return HOLDOUT if cut == plan.holdout else f"whole-{cut_name(cut)}"
-
-
-def _learn_weights(
-    settings: Settings, made_of: Ingredients, rules: Mapping[str, PlacementSettings], cuts: Sequence[datetime]
-) -> dict[str, dict[str, float]]:
-    """Learn the fusion weights of the placements that want it, on cuts that are not measured."""
-    learned = {}
-    for placement, rule in rules.items():
-        if rule.learn_weights:
-            lessons = [made_of.lesson(cut, rule) for cut in cuts]
-            with engine(settings) as connection:
-                learned[placement] = learn_weights(connection, lessons, made_of.generators, rule, settings.seed)
-    return learned
-
-
-def _write_rows(
-    settings: Settings,
-    made_of: Ingredients,
-    rules: Mapping[str, PlacementSettings],
-    folder: Path,
-    cut: datetime,
-    name: str,
-    whole: bool,
-) -> int:
-    """Write one cut's rows of every placement: all of them, or a draw of those that were not bought."""
-    rows = 0
-    with made_of.laid(settings, cut) as connection:
-        for placement, rule in rules.items():
-            (folder / placement).mkdir(exist_ok=True)
-            rows += write_ranking_rows(
-                connection,
-                rule,
-                made_of.files(cut, rule),
-                made_of.generators,
-                folder / placement / f"{name}.parquet",
-                negatives=None if whole else settings.ranker_of(placement).negatives,
-                seed=settings.seed,
-            )
-    return rows
+    name = stage_name(source, generator, settings.candidates.model_dump(mode="json"), settings)
+    return store_of(settings).make("candidates", f"{generator}-{name}-{cut_name(cut)}", build)
 
 
 @within_home
@@ -240,16 +180,17 @@ def train_rankers(settings: Settings, *, ranking_set: str) -> Result:
 
     learners = {name: settings.ranker_of(name).model_dump(mode="json") for name in facts["placements"]}
     name = fingerprint(rows.name, learners, settings.seed, code_hash())
-    made = _store(settings).make("rankers", name, build)
+    made = store_of(settings).make("rankers", name, build)
     return {"rankers": made.uri, "placements": len(facts["placements"]), "reused": made.reused}
 
 
-def _store(settings: Settings) -> ArtifactStore:
+def store_of(settings: Settings) -> ArtifactStore:
+    """Return where stages keep what they make."""
     return ArtifactStore(settings.resolved_home)
 
 
-def _name(source: Snapshot, *parts: object) -> str:
-    """Return a stage's name from the snapshot, its own parts and the settings every training stage shares."""
+def stage_name(source: Snapshot, *parts: object) -> str:
+    """Return a training stage's name from the snapshot, its own parts and the settings every training stage shares."""
     *own, settings = parts
     assert isinstance(settings, Settings)
     shared = (

@@ -70,11 +70,11 @@ def test_training_then_publication(shop: Path, dags: dict[str, Any]) -> None:
     trained = run_dag(dags["recsys_train"])
     # The policy lets the first champions go live, so nobody is asked.
     assert {task for (task, _), state in trained.items() if state != "success"} == {"approvals"}
-    assert sum(task == "candidates" for task, _ in trained) == len(load_settings().candidates.generators)
+    assert [index for task, index in trained if task in ("ingredients", "ranking_set")] == [0, 0]  # it is a small shop
     published = run_dag(dags["recsys_publish"])
     assert published.pop(("canaries", -1)) == "skipped"  # nothing is on trial
     assert set(published.values()) == {"success"}
-    assert len(trained) + len(published) <= 25
+    assert len(trained) + len(published) <= 20
     settings = load_settings()
     with open_warehouse(settings, purpose="test") as warehouse:
         for placement in settings.placements:
