@@ -41,6 +41,8 @@ from recsys_wiring import (
     task_settings,
 )
 
+NAMED = "{{ task.op_kwargs['part']['name'] }}"
+
 
 @task(pool=POOL)
 def needed() -> dict[str, Any]:
@@ -58,51 +60,47 @@ def needed() -> dict[str, Any]:
 
 
 @task
-def parts(snapshot: str) -> list[dict[str, Any]]:
-    """Divide the work of the training cuts and the generators; it is one part where there are few customers."""
+def plan(snapshot: str, of: str) -> list[dict[str, Any]]:
+    """Divide the work by training cuts, generators and rankers; it is one part where there are few customers."""
     from recsys_stages import pipeline
 
-    planned = pipeline.plan_ingredients(task_settings(), snapshot=snapshot)["parts"]
-    get_current_context()["ti"].xcom_push("tasks", len(planned))
-    return planned
+    context = get_current_context()
+    placements = context["params"]["placements"]
+    planned = pipeline.plan_training(task_settings(), snapshot=snapshot, placements=placements)[of]
+    context["ti"].xcom_push("tasks", len(planned))
+    return list(planned)
 
 
-@task(pool=COMPUTE, map_index_template="{{ task.op_kwargs['part']['name'] }}")
+@task(pool=COMPUTE, map_index_template=NAMED)
 def ingredients(snapshot: str, tasks: int, part: dict[str, Any]) -> dict[str, Any]:
     """Describe customers, items and their pairs, and let the generators propose items, at the training cuts."""
     from recsys_stages import pipeline
 
-    asked = {name: value for name, value in part.items() if name != "name"}
-    return pipeline.make_ingredients(task_settings(tasks), snapshot=snapshot, **asked)
+    return pipeline.make_ingredients(task_settings(tasks), snapshot=snapshot, **_without_name(part))
 
 
-@task
-def cuts(snapshot: str) -> list[list[str]]:
-    """Divide the rows of the ranking set by training cuts; it is one group where there are few customers."""
-    from recsys_stages import pipeline
-
-    planned = pipeline.plan_cuts(task_settings(), snapshot=snapshot)["groups"]
-    get_current_context()["ti"].xcom_push("tasks", len(planned))
-    return planned
-
-
-@task(pool=COMPUTE, map_index_template="{{ task.op_kwargs['cuts'][0] }}")
-def ranking_set(snapshot: str, tasks: int, cuts: list[str]) -> dict[str, Any]:
+@task(pool=COMPUTE, map_index_template=NAMED)
+def ranking_set(snapshot: str, tasks: int, part: dict[str, Any]) -> dict[str, Any]:
     """Fuse the candidates and join what the ranker learns from, at the training cuts."""
     from recsys_stages import pipeline
 
     placements = get_current_context()["params"]["placements"]
-    return pipeline.make_ranking_rows(task_settings(tasks), snapshot=snapshot, placements=placements, cuts=cuts)
+    asked = {"snapshot": snapshot, "placements": placements, **_without_name(part)}
+    return pipeline.make_ranking_rows(task_settings(tasks), **asked)
 
 
-@task(pool=COMPUTE, execution_timeout=timedelta(hours=2))
-def ranker(snapshot: str) -> dict[str, Any]:
+@task(pool=COMPUTE, execution_timeout=timedelta(hours=2), map_index_template=NAMED)
+def ranker(snapshot: str, tasks: int, part: dict[str, Any]) -> dict[str, Any]:
     """Train each placement's ranker: the evaluation twin and the release."""
     from recsys_stages import pipeline
 
-    settings, placements = task_settings(), get_current_context()["params"]["placements"]
-    joined = pipeline.join_ranking_set(settings, snapshot=snapshot, placements=placements)["ranking_set"]
-    return {**pipeline.train_rankers(settings, ranking_set=joined), "ranking_set": joined}
+    placements = get_current_context()["params"]["placements"]
+    asked = {"snapshot": snapshot, "placements": placements, **_without_name(part)}
+    return pipeline.learn_rankers(task_settings(tasks), **asked)
+
+
+def _without_name(part: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in part.items() if key != "name"}
 
 
 @task(pool=POOL)
@@ -114,13 +112,14 @@ def champions() -> dict[str, Any]:
 
 
 @task(pool=COMPUTE)
-def evaluation(snapshot: str, ranking_set: str, rankers: str, champions: dict[str, Any]) -> dict[str, Any]:
+def evaluation(snapshot: str, champions: dict[str, Any]) -> dict[str, Any]:
     """Measure the twin beside the model that serves and every simpler one, on days that none of them has seen."""
     from recsys_stages import pipeline
 
-    return pipeline.evaluate_models(
-        task_settings(), snapshot=snapshot, ranking_set=ranking_set, rankers=rankers, champions=champions
-    )
+    settings, placements = task_settings(), get_current_context()["params"]["placements"]
+    joined = pipeline.join_training(settings, snapshot=snapshot, placements=placements)
+    measured = pipeline.evaluate_models(settings, snapshot=snapshot, champions=champions, **joined)
+    return {**measured, "rankers": joined["rankers"]}
 
 
 @task
@@ -172,6 +171,12 @@ def waiting(promoted: dict[str, Any] | None, verdicts: list[dict[str, Any]] | No
     ]
 
 
+def _divided(work: Any, snapshot: Any, of: str) -> Any:
+    """Map a task over what a plan of its own says."""
+    planned = plan.override(task_id=of)(snapshot, of)
+    return explained(work).partial(snapshot=snapshot, tasks=planned["tasks"]).expand(part=planned)
+
+
 @dag(
     dag_id=TRAIN,
     dag_display_name="Train recommendations",
@@ -189,18 +194,15 @@ def train() -> None:
     """Wire the stages from the snapshot to the promotion."""
     taken = snapshot()
     needed() >> taken
-    planned = parts(taken["snapshot"])
-    made = explained(ingredients).partial(snapshot=taken["snapshot"], tasks=planned["tasks"]).expand(part=planned)
-    groups = cuts(taken["snapshot"])
-    ranked = explained(ranking_set).partial(snapshot=taken["snapshot"], tasks=groups["tasks"]).expand(cuts=groups)
-    trained = ranker(taken["snapshot"])
-    made >> ranked >> trained
+    made = _divided(ingredients, taken["snapshot"], "parts")
+    ranked = _divided(ranking_set, taken["snapshot"], "rows")
+    trained = _divided(ranker, taken["snapshot"], "learners")
     serving = champions()
     # Late, so that what was decided while the ranker learned counts.
-    trained >> serving
-    measured = evaluation(taken["snapshot"], trained["ranking_set"], trained["rankers"], serving["champions"])
+    made >> ranked >> trained >> serving
+    measured = evaluation(taken["snapshot"], serving["champions"])
     linked(measured, [ReportLink()])
-    registered = registration(taken["snapshot"], trained["rankers"], measured["evaluation"])
+    registered = registration(taken["snapshot"], measured["rankers"], measured["evaluation"])
     linked(registered, [RunLink(), ArtifactLink()])
     verdicts = linked(gate(measured["evaluation"], registered["versions"]), [RunLink(), ArtifactLink(), ReviewLink()])[
         "verdicts"

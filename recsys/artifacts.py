@@ -299,13 +299,14 @@ class ArtifactStore:
 
     def adopt(self, draft: Path, kind: str, name: str, facts: dict[str, Any]) -> Artifact:
         """Rename a filled draft to its final name. Two makers at once are harmless: the first is kept."""
-        found = self.find(kind, name)
-        if found:
-            return found
         folder = self.root / kind / name
         text = _seal(draft, facts)
         (draft / DONE).write_text(text, encoding="utf-8")
-        if folder.exists():
+        was_there = folder.exists()  # asked first: what another maker puts there meanwhile is whole
+        found = self.find(kind, name)
+        if found:
+            return found
+        if was_there:
             _discard(folder)
         try:
             draft.rename(folder)

@@ -9,13 +9,7 @@ from recsys.pipeline.backfilling import archive_lists, fetch_past_models, find_p
 from recsys.pipeline.chain import evaluate_only, run_chain
 from recsys.pipeline.comparing import find_champions
 from recsys.pipeline.deciding import apply_gate, promote, register_models
-from recsys.pipeline.dividing import (
-    join_ranking_set,
-    make_ingredients,
-    make_ranking_rows,
-    plan_cuts,
-    plan_ingredients,
-)
+from recsys.pipeline.dividing import join_training, learn_rankers, make_ingredients, make_ranking_rows, plan_training
 from recsys.pipeline.erasing import erase, retain
 from recsys.pipeline.evaluating import evaluate_models
 from recsys.pipeline.monitoring import check_measured, monitor
@@ -68,7 +62,8 @@ __all__ = [
     "fit_state",
     "fit_version",
     "generate_candidates",
-    "join_ranking_set",
+    "join_training",
+    "learn_rankers",
     "make_canary_lists",
     "make_ingredients",
     "make_ranking_rows",
@@ -76,8 +71,7 @@ __all__ = [
     "measure_published",
     "monitor",
     "move_canary",
-    "plan_cuts",
-    "plan_ingredients",
+    "plan_training",
     "promote",
     "publish_lists",
     "reconcile",

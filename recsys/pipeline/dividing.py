@@ -1,8 +1,8 @@
-"""A training's work as tasks: features at a cut, the proposals of a generator at a cut, the rows of a cut.
+"""A training as tasks: the features of a cut, a generator's proposals at a cut, the rows of a cut, and each ranker.
 
-A task costs seconds. So one makes all of them where there are no more customers than one shard has. With more, each cut
-is a task of its own, and with more shards than cuts each generator at each cut. Either way every piece is an artifact
-of its own, which what gives them to the ranking set only joins.
+A task costs seconds. So one makes all of a kind where there are no more customers than one shard has. With more, each
+cut and each ranker is a task of its own, and with more shards than cuts each generator at each cut. Either way every
+piece is an artifact of its own, and whole ones are joined of pieces that are there.
 """
 
 from math import ceil
@@ -10,14 +10,9 @@ from typing import Any
 
 from recsys.artifacts import within_home
 from recsys.cuts import cut_name
+from recsys.pipeline import training
 from recsys.pipeline.rows import RankingRows, build_ranking_set
-from recsys.pipeline.training import (
-    build_features,
-    candidates_at,
-    cuts_of,
-    features_at,
-    generate_candidates,
-)
+from recsys.pipeline.training import LEARNED, build_features, candidates_at, cuts_of, features_at, generate_candidates
 from recsys.settings import Settings
 from recsys.snapshot import Snapshot
 
@@ -25,25 +20,36 @@ Result = dict[str, Any]
 
 
 @within_home
-def plan_ingredients(settings: Settings, *, snapshot: str) -> Result:
-    """Divide what a training's ranking set is made of, into more parts where there are more customers.
+def plan_training(settings: Settings, *, snapshot: str, placements: list[str]) -> Result:
+    """Divide a training, into more parts where there are more customers.
 
     Returns:
-        ``parts``: of each a ``name``, the names of its ``cuts``, its ``generators``, and ``features`` (whether it
-        computes them).
+        Three lists of what one task does each; all have a ``name``. ``parts``: the names of ``cuts``, ``generators``,
+        and whether ``features`` are computed. ``rows``: the names of ``cuts``. ``learners``: pairs of placement and
+        what is learned for it, as ``learned``. The newest cuts, which have the most history, come first.
     """
     source = Snapshot.open(snapshot)
-    cuts, shards = _names(settings, source), _shards(settings, source)
-    generators = list(settings.candidates.generators)
+    cuts = [cut_name(cut) for cut in reversed(cuts_of(settings, source).all)]
+    shards = ceil(source.user_count / settings.shard_customers)
+    pairs = [[placement, what] for placement in placements for what in LEARNED]
     if shards <= 1:
-        return {"parts": [_part("all", cuts, generators, features=True)]}
+        rows, learners = [{"name": "all", "cuts": cuts}], [{"name": "all", "learned": pairs}]
+    else:
+        rows = [{"name": cut, "cuts": [cut]} for cut in cuts]
+        learners = [{"name": " ".join(pair), "learned": [pair]} for pair in pairs]
+    return {"parts": _parts(cuts, list(settings.candidates.generators), shards), "rows": rows, "learners": learners}
+
+
+def _parts(cuts: list[str], generators: list[str], shards: int) -> list[dict[str, Any]]:
+    if shards <= 1:
+        return [_part("all", cuts, generators, features=True)]
     if shards <= len(cuts):
-        return {"parts": [_part(cut, [cut], generators, features=True) for cut in cuts]}
+        return [_part(cut, [cut], generators, features=True) for cut in cuts]
     parts = []
     for cut in cuts:
         parts.append(_part(f"features {cut}", [cut], [], features=True))
         parts += [_part(f"{generator} {cut}", [cut], [generator], features=False) for generator in generators]
-    return {"parts": parts}
+    return parts
 
 
 def _part(name: str, cuts: list[str], generators: list[str], *, features: bool) -> dict[str, Any]:
@@ -51,22 +57,10 @@ def _part(name: str, cuts: list[str], generators: list[str], *, features: bool) 
 
 
 @within_home
-def plan_cuts(settings: Settings, *, snapshot: str) -> Result:
-    """Divide the rows of a training's ranking set.
-
-    Returns:
-        ``groups``: lists of names of cuts. It is one group where there are few customers, else each cut is one.
-    """
-    source = Snapshot.open(snapshot)
-    cuts = _names(settings, source)
-    return {"groups": [cuts] if _shards(settings, source) <= 1 else [[cut] for cut in cuts]}
-
-
-@within_home
 def make_ingredients(
     settings: Settings, *, snapshot: str, cuts: list[str], generators: list[str], features: bool
 ) -> Result:
-    """Make one part of :func:`plan_ingredients`."""
+    """Make one of the ``parts`` of :func:`plan_training`."""
     source = Snapshot.open(snapshot)
     chosen = [cut for cut in cuts_of(settings, source).all if cut_name(cut) in cuts]
     made = features_at(settings, source, chosen) if features else []
@@ -76,19 +70,34 @@ def make_ingredients(
 
 @within_home
 def make_ranking_rows(settings: Settings, *, snapshot: str, placements: list[str], cuts: list[str]) -> Result:
-    """Make the rows of one group of :func:`plan_cuts`, from the parts that :func:`make_ingredients` made."""
+    """Make the ``rows`` of some cuts of :func:`plan_training`, from its parts."""
     rows = RankingRows.of(settings, snapshot, *_joined(settings, snapshot), placements)
     made = rows.at([cut for cut in rows.plan.all if cut_name(cut) in cuts])
     return {"rows": sum(one.facts["rows"] for one in made), "reused": all(one.reused for one in made)}
 
 
 @within_home
-def join_ranking_set(settings: Settings, *, snapshot: str, placements: list[str]) -> Result:
-    """Build the ranking set of what the tasks made; a piece that is missing is made here."""
+def learn_rankers(settings: Settings, *, snapshot: str, placements: list[str], learned: list[list[str]]) -> Result:
+    """Learn what one of the ``learners`` of :func:`plan_training` names, from the rows of all cuts."""
+    ranking_set = _ranking_set(settings, snapshot, placements)
+    made = [training.learned(settings, ranking_set, placement, what) for placement, what in learned]
+    return {"learned": len(made), "reused": all(one.reused for one in made)}
+
+
+@within_home
+def join_training(settings: Settings, *, snapshot: str, placements: list[str]) -> Result:
+    """Return the ``ranking_set`` and the ``rankers`` of what the tasks made; a piece that is missing is made here."""
+    ranking_set = _ranking_set(settings, snapshot, placements)
+    rankers = training.train_rankers(settings, ranking_set=ranking_set)["rankers"]
+    return {"ranking_set": ranking_set, "rankers": rankers}
+
+
+def _ranking_set(settings: Settings, snapshot: str, placements: list[str]) -> str:
     features, candidates = _joined(settings, snapshot)
-    return build_ranking_set(
+    made = build_ranking_set(
         settings, snapshot=snapshot, features=features, candidates=candidates, placements=placements
     )
+    return str(made["ranking_set"])
 
 
 def _joined(settings: Settings, snapshot: str) -> tuple[str, list[str]]:
@@ -97,12 +106,3 @@ def _joined(settings: Settings, snapshot: str) -> tuple[str, list[str]]:
     features = build_features(settings, snapshot=snapshot)["features"]
     made = [generate_candidates(settings, snapshot=snapshot, generator=name) for name in generators]
     return features, [one["candidates"] for one in made]
-
-
-def _names(settings: Settings, source: Snapshot) -> list[str]:
-    """Return the names of the cuts, the newest, which have the most history, first."""
-    return [cut_name(cut) for cut in reversed(cuts_of(settings, source).all)]
-
-
-def _shards(settings: Settings, source: Snapshot) -> int:
-    return ceil(source.user_count / settings.shard_customers)

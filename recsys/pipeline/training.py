@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import duckdb
 import numpy as np
@@ -30,6 +30,10 @@ from recsys.settings import Settings
 from recsys.snapshot import Snapshot
 
 Result = dict[str, Any]
+RELEASE: Final = "release"
+BASELINES: Final = "baselines"
+LEARNED: Final = ("twin", RELEASE, BASELINES)
+"""What is learned for a placement: the ranker that is measured, the one that may serve, and simpler models."""
 
 
 def take_snapshot(settings: Settings, *, as_of: str, now: datetime) -> Result:
@@ -159,29 +163,42 @@ def train_rankers(settings: Settings, *, ranking_set: str) -> Result:
     Simpler models learn from the twin's cuts too, and their scores of the hold-out's candidates are kept.
     """
     facts = facts_of(ranking_set)
-    source = Snapshot.open(facts["snapshot"])
-    plan = cuts_of(settings, source)
-    rows = open_artifact(ranking_set)
 
     def build(folder: Path) -> dict[str, Any]:
         for placement in facts["placements"]:
-            for kind, cuts in (("twin", plan.twin), ("release", plan.release)):
-                learned_from = RankingSet.read([rows / placement / f"{cut_name(cut)}.parquet" for cut in cuts])
-                learned = train_ranker(learned_from, settings, settings.ranker_of(placement))
-                target = folder / placement / kind
-                target.mkdir(parents=True)
-                learned.save(target)
-                save_importance(learned, target / "importance.json")
-                if kind == "twin":
-                    measured = RankingSet.read([rows / placement / f"{HOLDOUT}.parquet"])
-                    scores = score_baselines(learned_from, measured, settings)
-                    write_scores(measured, scores, folder / placement / SCORES_FILE)
+            for what in LEARNED:
+                learned(settings, ranking_set, placement, what).link(folder)
         return {"ranking_set": ranking_set, "placements": facts["placements"], "weights": facts["weights"]}
 
-    learners = {name: settings.ranker_of(name).model_dump(mode="json") for name in facts["placements"]}
-    name = fingerprint(rows.name, learners, settings.seed, code_hash())
-    made = store_of(settings).make("rankers", name, build)
+    made = store_of(settings).make("rankers", _rankers_name(settings, ranking_set), build)
     return {"rankers": made.uri, "placements": len(facts["placements"]), "reused": made.reused}
+
+
+def learned(settings: Settings, ranking_set: str, placement: str, what: str) -> Artifact:
+    """Learn one of ``LEARNED`` for a placement."""
+    rows, facts = open_artifact(ranking_set), facts_of(ranking_set)
+    plan = cuts_of(settings, Snapshot.open(facts["snapshot"]))
+    cuts = plan.release if what == RELEASE else plan.twin
+
+    def build(folder: Path) -> dict[str, Any]:
+        learned_from = RankingSet.read([rows / placement / f"{cut_name(cut)}.parquet" for cut in cuts])
+        target = folder / placement / ("" if what == BASELINES else what)
+        target.mkdir(parents=True)
+        if what == BASELINES:
+            measured = RankingSet.read([rows / placement / f"{HOLDOUT}.parquet"])
+            write_scores(measured, score_baselines(learned_from, measured, settings), target / SCORES_FILE)
+        else:
+            ranker = train_ranker(learned_from, settings, settings.ranker_of(placement))
+            ranker.save(target)
+            save_importance(ranker, target / "importance.json")
+        return {}
+
+    return store_of(settings).make("rankers", f"{_rankers_name(settings, ranking_set)}-{placement}-{what}", build)
+
+
+def _rankers_name(settings: Settings, ranking_set: str) -> str:
+    learners = {name: settings.ranker_of(name).model_dump(mode="json") for name in facts_of(ranking_set)["placements"]}
+    return fingerprint(open_artifact(ranking_set).name, learners, settings.seed, code_hash())
 
 
 def store_of(settings: Settings) -> ArtifactStore:

@@ -31,7 +31,7 @@ from tests.benchmarks.made_shop import MadeShop, load_made_shop
 from tests.benchmarks.scale import Sampler
 from tests.support.mlflow_server import free_port
 
-DIVIDED = ("ingredients", "ranking_set", "scoring")
+DIVIDED = ("ingredients", "ranking_set", "ranker", "scoring")
 PARSE = """
 import json, sys
 from pathlib import Path

@@ -1,7 +1,9 @@
 """A training's ingredients in parts: as many as the data ask for, each made once, and the same as made in one."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +15,8 @@ from tests.support.planted import NOW, debris, quick_settings
 from tests.support.warehouse import write_small_shop
 
 GENERATORS = ("popularity", "repurchase", "item_cf")
+PLACEMENTS = ["for_you", "discover"]
+KINDS = ("features", "candidates", "ranking_sets", "rankers")
 
 
 def settings_of(folder: Path, **given: object) -> Settings:
@@ -30,14 +34,14 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, str]:
 
 
 def files_of(settings: Settings) -> dict[str, str]:
-    """Return the hash of every file of features, candidates and ranking sets."""
+    """Return the hash of every file that a training makes."""
     home = settings.resolved_home
-    files = [path for kind in ("features", "candidates", "ranking_sets") for path in (home / kind).rglob("*")]
+    files = [path for kind in KINDS for path in (home / kind).rglob("*")]
     return {str(path.relative_to(home)): content_hash(path) for path in files if path.is_file() and path.name != DONE}
 
 
 def emptied(settings: Settings) -> None:
-    for kind in ("features", "candidates", "ranking_sets"):
+    for kind in KINDS:
         shutil.rmtree(settings.resolved_home / kind, ignore_errors=True)
 
 
@@ -47,52 +51,62 @@ def test_there_are_more_parts_where_there_are_more_customers(
 ) -> None:
     settings, snapshot = shop
     told = settings.model_copy(update={"shard_customers": customers})
-    planned = pipeline.plan_ingredients(told, snapshot=snapshot)["parts"]
+    plan = pipeline.plan_training(told, snapshot=snapshot, placements=PLACEMENTS)
+    planned = plan["parts"]
+    assert [len(plan[name]) for name in ("rows", "learners")] == ([1, 1] if customers == 250 else [2, 6])
     assert len(planned) == len({part["name"] for part in planned}) == parts
     made = [(cut, what) for part in planned for cut in part["cuts"] for what in part["generators"]]
     made += [(cut, "features") for part in planned for cut in part["cuts"] if part["features"]]
     assert len(made) == len(set(made)) == 2 * (1 + len(GENERATORS))
 
 
-def test_parts_give_what_one_process_gives_each_by_itself_and_only_once(shop: tuple[Settings, str]) -> None:
+def divided_run(settings: Settings, snapshot: str, stages: dict[str, Callable[..., Any]]) -> list[Any]:
+    """Call the stages for each part of their plans, as tasks do; return what each told of whether it was made anew."""
+    plan = pipeline.plan_training(settings, snapshot=snapshot, placements=PLACEMENTS)
+    told = []
+    for of, stage in stages.items():
+        for part in plan[of]:
+            asked = {name: value for name, value in part.items() if name != "name"}
+            asked |= {} if of == "parts" else {"placements": PLACEMENTS}
+            told.append(stage(settings, snapshot=snapshot, **asked)["reused"])
+    return told
+
+
+def test_parts_give_what_one_process_gives_and_each_by_itself_only_once(shop: tuple[Settings, str]) -> None:
     settings, snapshot = shop
     emptied(settings)
     features = pipeline.build_features(settings, snapshot=snapshot)["features"]
     candidates = [
         pipeline.generate_candidates(settings, snapshot=snapshot, generator=name)["candidates"] for name in GENERATORS
     ]
-    whole = pipeline.build_ranking_set(
-        settings, snapshot=snapshot, features=features, candidates=candidates, placements=["for_you"]
-    )
+    ranking_set = pipeline.build_ranking_set(
+        settings, snapshot=snapshot, features=features, candidates=candidates, placements=PLACEMENTS
+    )["ranking_set"]
+    rankers = pipeline.train_rankers(settings, ranking_set=ranking_set)["rankers"]
     expected = files_of(settings)
     emptied(settings)
 
     divided = settings.model_copy(update={"shard_customers": 100})
-    parts = [
-        {name: value for name, value in part.items() if name != "name"}
-        for part in pipeline.plan_ingredients(divided, snapshot=snapshot)["parts"]
-    ]
-    for part in parts:
-        made = pipeline.make_ingredients(divided, snapshot=snapshot, **part)
-        assert (made["artifacts"], made["reused"]) == (1, False)
-    lost = sorted((settings.resolved_home / "candidates").glob("item_cf-*"))[0]
-    shutil.rmtree(lost)
-    again = [pipeline.make_ingredients(divided, snapshot=snapshot, **part) for part in parts]
-    assert sum(not made["reused"] for made in again) == 1
-    groups = pipeline.plan_cuts(divided, snapshot=snapshot)["groups"]
-    assert [len(group) for group in groups] == [1, 1]
-    for group in groups:
-        rows = pipeline.make_ranking_rows(divided, snapshot=snapshot, placements=["for_you"], cuts=group)
-        assert rows["rows"] and not rows["reused"]
-    joined = pipeline.join_ranking_set(divided, snapshot=snapshot, placements=["for_you"])
-    assert joined == whole
+    stages = {
+        "parts": pipeline.make_ingredients,
+        "rows": pipeline.make_ranking_rows,
+        "learners": pipeline.learn_rankers,
+    }
+    first = divided_run(divided, snapshot, stages)
+    assert first == [False] * (2 * (1 + len(GENERATORS)) + 2 + 2 * 3)
+    for kind, pattern in (("candidates", "item_cf-*-*"), ("rankers", "*-discover-twin")):
+        shutil.rmtree(sorted((settings.resolved_home / kind).glob(pattern))[0])
+    again = divided_run(divided, snapshot, {name: stages[name] for name in ("parts", "learners")})
+    assert again.count(False) == 2
+    joined = pipeline.join_training(divided, snapshot=snapshot, placements=PLACEMENTS)
+    assert joined == {"ranking_set": ranking_set, "rankers": rankers}
     assert files_of(settings) == expected
     assert debris(settings.resolved_home) == []
 
 
 def test_a_join_links_the_parts_files_instead_of_copying_them(shop: tuple[Settings, str]) -> None:
     settings, snapshot = shop
-    pipeline.join_ranking_set(settings, snapshot=snapshot, placements=["for_you"])
+    pipeline.join_training(settings, snapshot=snapshot, placements=PLACEMENTS)
     folders = [path for path in (settings.resolved_home / "features").iterdir() if path.is_dir()]
     assert len(folders) == 3
     files = [path for folder in folders for path in folder.rglob("*") if path.is_file() and path.name != DONE]
