@@ -239,6 +239,11 @@ class Artifact:
         """The local folder."""
         return local_path(self.uri)
 
+    def link(self, folder: Path) -> None:
+        """Put the same files into a folder, for an artifact that has this one as a part; the bytes are there once."""
+        sealed = shutil.ignore_patterns(DONE)
+        shutil.copytree(self.path, folder, copy_function=os.link, ignore=sealed, dirs_exist_ok=True)
+
 
 class ArtifactStore:
     """The root below which a run's artifacts live."""
@@ -294,13 +299,14 @@ class ArtifactStore:
 
     def adopt(self, draft: Path, kind: str, name: str, facts: dict[str, Any]) -> Artifact:
         """Rename a filled draft to its final name. Two makers at once are harmless: the first is kept."""
-        found = self.find(kind, name)
-        if found:
-            return found
         folder = self.root / kind / name
         text = _seal(draft, facts)
         (draft / DONE).write_text(text, encoding="utf-8")
-        if folder.exists():
+        was_there = folder.exists()  # asked first: what another maker puts there meanwhile is whole
+        found = self.find(kind, name)
+        if found:
+            return found
+        if was_there:
             _discard(folder)
         try:
             draft.rename(folder)
