@@ -10,7 +10,7 @@ import duckdb
 import pyarrow.parquet as pq
 
 from recsys import columns as c
-from recsys import contracts
+from recsys import contracts, erasures
 from recsys.artifacts import Artifact, ArtifactStore, content_hash, fingerprint
 from recsys.assets import read_sql
 from recsys.compute import engine, write_parquet
@@ -76,7 +76,13 @@ def take_snapshot(settings: Settings, *, as_of: str, now: datetime) -> Artifact:
     Raises:
         SettingsError: if ``as_of`` can't be used.
         ContractError: if the warehouse is empty or lacks a column, or a contract stops what it holds.
+        ErasedMeanwhileError: if a customer was erased while it was taken.
     """
+    with erasures.reading(settings.resolved_home):
+        return _taken(settings, as_of, now)
+
+
+def _taken(settings: Settings, as_of: str, now: datetime) -> Artifact:
     store = ArtifactStore(settings.resolved_home)
     latest_allowed = now + timedelta(hours=settings.max_future_hours)
     with store.draft(KIND) as draft:
@@ -109,7 +115,10 @@ def take_snapshot(settings: Settings, *, as_of: str, now: datetime) -> Artifact:
             artifact = store.adopt(folder, KIND, name, facts)
     # The same content may have been taken before the bad rows came, so a reused snapshot has some to tell as well.
     if rows.num_rows:
-        with open_warehouse(settings, purpose="write quarantine") as warehouse:
+        with (
+            open_warehouse(settings, purpose="write quarantine") as warehouse,
+            erasures.Watch.of(settings.resolved_home).keeping(),
+        ):
             contracts.quarantine(warehouse, rows, name)
     return replace(artifact, facts=facts)
 
