@@ -11,7 +11,7 @@ USERS ?= 10000
 export VENV PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-lowest lint bench bench-publication bench-scale soak lock audit clean \
+.PHONY: help install run test test-lowest lint bench bench-overhead bench-publication bench-scale soak lock audit clean \
 	stack-up stack-down system-packages
 
 help:  ## show this list
@@ -50,6 +50,9 @@ bench: $(INSTALLED)  ## measure the demo shop: every model at four cuts, then th
 
 bench-publication: $(INSTALLED) system-packages  ## rows a second of a publication, on both engines
 	$(BIN)/python -m tests.benchmarks.publication $(ARGS)
+
+bench-overhead: $(INSTALLED)  ## what Airflow adds on the demo shop; ARGS='--customers 20000': one worker against two
+	$(BIN)/python -m tests.benchmarks.overhead $(ARGS)
 
 bench-scale: $(INSTALLED)  ## measure the whole chain on a made shop of USERS customers; ARGS=--compare shows the growth
 	$(BIN)/python -m tests.benchmarks.scale --users $(USERS) $(ARGS)

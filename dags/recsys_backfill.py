@@ -23,6 +23,7 @@ from airflow.sdk import dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
 from recsys_wiring import (
     BACKFILL,
+    COMPUTE,
     DEFAULT_ARGS,
     PLACEMENTS,
     POOL,
@@ -51,7 +52,7 @@ def champions() -> dict[str, Any]:
     return pipeline.find_past_champions(task_settings(), as_of=as_of_of(context), placements=placements)
 
 
-@task(execution_timeout=timedelta(hours=2), max_active_tis_per_dag=1)
+@task(pool=COMPUTE, execution_timeout=timedelta(hours=2), max_active_tis_per_dag=1)
 def models(snapshot: str, champions: dict[str, Any]) -> dict[str, Any]:
     """Fetch the champions of that day; train as of then where there was none."""
     from recsys_stages import pipeline
@@ -59,22 +60,24 @@ def models(snapshot: str, champions: dict[str, Any]) -> dict[str, Any]:
     return pipeline.fetch_past_models(task_settings(), snapshot=snapshot, champions=champions)
 
 
-@task(max_active_tis_per_dag=1)
+@task(pool=COMPUTE, max_active_tis_per_dag=1)
 def recipes(snapshot: str, models: dict[str, Any]) -> list[dict[str, int]]:
     """Fit the models' recipes to that day's snapshot, and plan the shards."""
     from recsys_stages import pipeline
 
     fitted = pipeline.fit_past_models(task_settings(), snapshot=snapshot, models=models)
-    get_current_context()["ti"].xcom_push("state", fitted["state"])
+    context = get_current_context()
+    context["ti"].xcom_push("state", fitted["state"])
+    context["ti"].xcom_push("tasks", len(fitted["shards"]))
     return fitted["shards"]
 
 
-@task(map_index_template="buckets from {{ task.op_kwargs['shard']['bucket_from'] }}", max_active_tis_per_dag=2)
-def scoring(state: str, shard: dict[str, int]) -> dict[str, Any]:
+@task(pool=COMPUTE, map_index_template="buckets from {{ task.op_kwargs['shard']['bucket_from'] }}")
+def scoring(state: str, tasks: int, shard: dict[str, int]) -> dict[str, Any]:
     """Score one range of customers for all placements."""
     from recsys_stages import pipeline
 
-    return pipeline.score_shard(task_settings(), state=state, **shard)
+    return pipeline.score_shard(task_settings(tasks), state=state, **shard)
 
 
 @task(pool=POOL, map_index_template="{{ task.op_kwargs['placement'] }}")
@@ -121,7 +124,7 @@ def backfill() -> None:
     serving >> taken
     found = models(taken["snapshot"], serving["champions"])["models"]
     shards = recipes(taken["snapshot"], found)
-    scored = explained(scoring).partial(state=shards["state"]).expand(shard=shards)
+    scored = explained(scoring).partial(state=shards["state"], tasks=shards["tasks"]).expand(shard=shards)
     explained(archive).partial(state=shards["state"], models=found, lists=scored).expand(placement=PLACEMENTS)
 
 

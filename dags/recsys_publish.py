@@ -20,6 +20,7 @@ from airflow.sdk import AssetOrTimeSchedule, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
 from recsys_wiring import (
     CHAMPION,
+    COMPUTE,
     DEFAULT_ARGS,
     LIVE_LISTS,
     PLACEMENTS,
@@ -47,18 +48,16 @@ def state(snapshot: str) -> list[dict[str, int]]:
     # Airflow maps over a task's return value only, so the shards are that and the rest goes beside it.
     context["ti"].xcom_push("state", fitted["state"])
     context["ti"].xcom_push("placements", fitted["placements"])
+    context["ti"].xcom_push("tasks", len(fitted["shards"]))
     return fitted["shards"]
 
 
-@task(
-    map_index_template="buckets from {{ task.op_kwargs['shard']['bucket_from'] }}",
-    max_active_tis_per_dagrun=2,
-)
-def scoring(state: str, shard: dict[str, int]) -> dict[str, Any]:
+@task(pool=COMPUTE, map_index_template="buckets from {{ task.op_kwargs['shard']['bucket_from'] }}")
+def scoring(state: str, tasks: int, shard: dict[str, int]) -> dict[str, Any]:
     """Score one range of customers for all placements."""
     from recsys_stages import pipeline
 
-    return pipeline.score_shard(task_settings(), state=state, **shard)
+    return pipeline.score_shard(task_settings(tasks), state=state, **shard)
 
 
 @task(pool=POOL, outlets=[LIVE_LISTS], map_index_template="{{ task.op_kwargs['placement'] }}")
@@ -124,7 +123,7 @@ def publish() -> None:
     """Wire the stages from the snapshot to the live lists."""
     taken = snapshot()["snapshot"]
     shards = state(taken)
-    scored = explained(scoring).partial(state=shards["state"]).expand(shard=shards)
+    scored = explained(scoring).partial(state=shards["state"], tasks=shards["tasks"]).expand(shard=shards)
     published = (
         explained(publication)
         .partial(state=shards["state"], placements=shards["placements"], lists=scored)

@@ -77,14 +77,19 @@ def _outside(name: str, settings: Settings, given: Mapping[str, Any]) -> Any:
         # Text alone goes in and comes out, so that the two may be of different versions of Python.
         op_kwargs={"name": name, "question": json.dumps(question, default=_as_json)},
         expect_airflow=False,
-        # A password never goes through a file or XCom.
-        env_vars={"RECSYS_WAREHOUSE_URL": settings.warehouse_url} if settings.warehouse_url else {},
+        env_vars=_told(settings),
     )
     answered = json.loads(operator.execute(context))
     if "error" in answered:
         kind = getattr(errors, answered["error"], errors.RecsysError)
         raise kind(answered["message"])
     return answered["result"]
+
+
+def _told(settings: Settings) -> dict[str, str]:
+    """Return what the other environment can't know; a password never goes through a file or XCom."""
+    told = {"RECSYS_THREADS": str(settings.threads), "RECSYS_MEMORY_LIMIT_GB": str(settings.memory_limit_gb)}
+    return told | ({"RECSYS_WAREHOUSE_URL": settings.warehouse_url} if settings.warehouse_url else {})
 
 
 def answer_stage(name: str, question: str) -> str:

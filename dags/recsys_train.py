@@ -28,9 +28,9 @@ from recsys_links import ArtifactLink, ReportLink, ReviewLink, RunLink, linked
 from recsys_wiring import (
     APPROVE,
     CHAMPION,
+    COMPUTE,
     DEFAULT_ARGS,
     FIRST,
-    GENERATORS,
     POOL,
     TRAIN,
     at,
@@ -40,6 +40,8 @@ from recsys_wiring import (
     snapshot,
     task_settings,
 )
+
+NAMED = "{{ task.op_kwargs['part']['name'] }}"
 
 
 @task(pool=POOL)
@@ -58,41 +60,47 @@ def needed() -> dict[str, Any]:
 
 
 @task
-def features(snapshot: str) -> dict[str, Any]:
-    """Describe customers, items and their pairs at each training cut."""
+def plan(snapshot: str, of: str) -> list[dict[str, Any]]:
+    """Divide the work by training cuts, generators and rankers; it is one part where there are few customers."""
     from recsys_stages import pipeline
 
-    return pipeline.build_features(task_settings(), snapshot=snapshot)
+    context = get_current_context()
+    placements = context["params"]["placements"]
+    planned = pipeline.plan_training(task_settings(), snapshot=snapshot, placements=placements)[of]
+    context["ti"].xcom_push("tasks", len(planned))
+    return list(planned)
 
 
-@task(map_index_template="{{ task.op_kwargs['generator'] }}", max_active_tis_per_dagrun=2)
-def candidates(snapshot: str, generator: str) -> dict[str, Any]:
-    """Propose items to each customer by one generator."""
+@task(pool=COMPUTE, map_index_template=NAMED)
+def ingredients(snapshot: str, tasks: int, part: dict[str, Any]) -> dict[str, Any]:
+    """Describe customers, items and their pairs, and let the generators propose items, at the training cuts."""
     from recsys_stages import pipeline
 
-    return pipeline.generate_candidates(task_settings(), snapshot=snapshot, generator=generator)
+    return pipeline.make_ingredients(task_settings(tasks), snapshot=snapshot, **_without_name(part))
 
 
-@task
-def ranking_set(snapshot: str, features: str, candidates: list[dict[str, Any]]) -> dict[str, Any]:
-    """Fuse the candidates and join what the ranker learns from."""
+@task(pool=COMPUTE, map_index_template=NAMED)
+def ranking_set(snapshot: str, tasks: int, part: dict[str, Any]) -> dict[str, Any]:
+    """Fuse the candidates and join what the ranker learns from, at the training cuts."""
     from recsys_stages import pipeline
 
-    return pipeline.build_ranking_set(
-        task_settings(),
-        snapshot=snapshot,
-        features=features,
-        candidates=[candidates[i]["candidates"] for i in range(len(candidates))],
-        placements=get_current_context()["params"]["placements"],
-    )
+    placements = get_current_context()["params"]["placements"]
+    asked = {"snapshot": snapshot, "placements": placements, **_without_name(part)}
+    return pipeline.make_ranking_rows(task_settings(tasks), **asked)
 
 
-@task(execution_timeout=timedelta(hours=2))
-def ranker(ranking_set: str) -> dict[str, Any]:
+@task(pool=COMPUTE, execution_timeout=timedelta(hours=2), map_index_template=NAMED)
+def ranker(snapshot: str, tasks: int, part: dict[str, Any]) -> dict[str, Any]:
     """Train each placement's ranker: the evaluation twin and the release."""
     from recsys_stages import pipeline
 
-    return pipeline.train_rankers(task_settings(), ranking_set=ranking_set)
+    placements = get_current_context()["params"]["placements"]
+    asked = {"snapshot": snapshot, "placements": placements, **_without_name(part)}
+    return pipeline.learn_rankers(task_settings(tasks), **asked)
+
+
+def _without_name(part: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in part.items() if key != "name"}
 
 
 @task(pool=POOL)
@@ -103,14 +111,15 @@ def champions() -> dict[str, Any]:
     return pipeline.find_champions(task_settings(), placements=get_current_context()["params"]["placements"])
 
 
-@task
-def evaluation(snapshot: str, ranking_set: str, rankers: str, champions: dict[str, Any]) -> dict[str, Any]:
+@task(pool=COMPUTE)
+def evaluation(snapshot: str, champions: dict[str, Any]) -> dict[str, Any]:
     """Measure the twin beside the model that serves and every simpler one, on days that none of them has seen."""
     from recsys_stages import pipeline
 
-    return pipeline.evaluate_models(
-        task_settings(), snapshot=snapshot, ranking_set=ranking_set, rankers=rankers, champions=champions
-    )
+    settings, placements = task_settings(), get_current_context()["params"]["placements"]
+    joined = pipeline.join_training(settings, snapshot=snapshot, placements=placements)
+    measured = pipeline.evaluate_models(settings, snapshot=snapshot, champions=champions, **joined)
+    return {**measured, "rankers": joined["rankers"]}
 
 
 @task
@@ -162,10 +171,16 @@ def waiting(promoted: dict[str, Any] | None, verdicts: list[dict[str, Any]] | No
     ]
 
 
+def _divided(work: Any, snapshot: Any, of: str) -> Any:
+    """Map a task over what a plan of its own says."""
+    planned = plan.override(task_id=of)(snapshot, of)
+    return explained(work).partial(snapshot=snapshot, tasks=planned["tasks"]).expand(part=planned)
+
+
 @dag(
     dag_id=TRAIN,
     dag_display_name="Train recommendations",
-    description="Snapshot, features, candidates, ranker, evaluation, registration, gate.",
+    description="Snapshot, ingredients, ranking set, ranker, evaluation, registration, gate.",
     doc_md=__doc__,
     schedule=at("0 3 * * 1"),
     catchup=False,
@@ -179,16 +194,15 @@ def train() -> None:
     """Wire the stages from the snapshot to the promotion."""
     taken = snapshot()
     needed() >> taken
-    described = features(taken["snapshot"])
-    proposed = explained(candidates).partial(snapshot=taken["snapshot"]).expand(generator=GENERATORS)
-    ranked = ranking_set(taken["snapshot"], described["features"], proposed)
-    trained = ranker(ranked["ranking_set"])
+    made = _divided(ingredients, taken["snapshot"], "parts")
+    ranked = _divided(ranking_set, taken["snapshot"], "rows")
+    trained = _divided(ranker, taken["snapshot"], "learners")
     serving = champions()
     # Late, so that what was decided while the ranker learned counts.
-    trained >> serving
-    measured = evaluation(taken["snapshot"], ranked["ranking_set"], trained["rankers"], serving["champions"])
+    made >> ranked >> trained >> serving
+    measured = evaluation(taken["snapshot"], serving["champions"])
     linked(measured, [ReportLink()])
-    registered = registration(taken["snapshot"], trained["rankers"], measured["evaluation"])
+    registered = registration(taken["snapshot"], measured["rankers"], measured["evaluation"])
     linked(registered, [RunLink(), ArtifactLink()])
     verdicts = linked(gate(measured["evaluation"], registered["versions"]), [RunLink(), ArtifactLink(), ReviewLink()])[
         "verdicts"

@@ -40,7 +40,6 @@ if _OWN.is_file():
 _SETTINGS = load_settings()
 
 NAMESPACE = _SETTINGS.namespace
-GENERATORS = list(_SETTINGS.candidates.generators)
 PLACEMENTS = list(_SETTINGS.placements)
 
 TRAIN = f"{NAMESPACE}_train"
@@ -56,6 +55,7 @@ MONITOR = f"{NAMESPACE}_monitor"
 BACKFILL = f"{NAMESPACE}_backfill"
 ERASE = f"{NAMESPACE}_erase"
 POOL = f"{NAMESPACE}_warehouse"  # one slot: an embedded warehouse has one writer
+COMPUTE = f"{NAMESPACE}_compute"  # as many slots as tasks may compute at a time: RECSYS_AIRFLOW__SLOTS
 CONNECTION = f"{NAMESPACE}_warehouse"
 
 CHAMPION = Asset(
@@ -184,8 +184,10 @@ def decision_params(section: str) -> dict[str, Param]:
     }
 
 
-def task_settings() -> Settings:
+def task_settings(tasks: int = 1) -> Settings:
     """Return the settings of the running task; the warehouse may be a connection of Airflow's.
+
+    One of several ``tasks`` that divide a stage gets its part of the threads and of the memory.
 
     ``RECSYS_WAREHOUSE_URL`` wins; then the connection ``<namespace>_warehouse``, whose URI goes to SQLAlchemy;
     without either it is the embedded warehouse. The URL never passes through XCom.
@@ -205,7 +207,7 @@ def task_settings() -> Settings:
     for secret in settings.secrets:
         # Whatever prints it, the task's log and its rendered fields show stars.
         mask_secret(secret)
-    return settings
+    return settings.for_one_of(tasks)
 
 
 def as_of_of(context: Mapping[str, Any]) -> str:

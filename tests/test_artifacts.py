@@ -5,7 +5,10 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
+from typing import Any
 
 import pytest
 
@@ -194,6 +197,24 @@ def test_of_two_makers_the_first_is_kept(tmp_path: Path) -> None:
     assert made.reused
     assert (made.path / "data").read_text() == "faster"
     assert names(tmp_path / "things") == ["a"]
+
+
+def test_what_one_maker_opens_is_not_taken_away_by_another(tmp_path: Path) -> None:
+    makers = 4
+
+    def make(number: int, start: Barrier) -> bytes:
+        def build(folder: Path) -> dict[str, Any]:
+            start.wait()
+            (folder / "a").write_bytes(b"a" * 100_000)
+            return {}
+
+        made = ArtifactStore(tmp_path).make("things", f"n{number}", build)
+        return (made.path / "a").read_bytes()
+
+    with ThreadPoolExecutor(makers) as pool:
+        for number in range(40):
+            read = pool.map(make, [number] * makers, [Barrier(makers)] * makers)
+            assert {len(content) for content in read} == {100_000}
 
 
 def test_uris_with_odd_letters(tmp_path: Path) -> None:

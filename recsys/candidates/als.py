@@ -1,13 +1,12 @@
 """Matrix factorisation by alternating least squares on implicit feedback (Hu, Koren, Volinsky 2008)."""
 
-from itertools import pairwise
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 from threadpoolctl import threadpool_limits
 
 from recsys.candidates.base import Generator, Scores, State, draw_customers, tastes
+from recsys.compute import one_blas_thread
 from recsys.history import History
 from recsys.settings import Settings
 
@@ -30,6 +29,7 @@ class ALS(Generator):
     """
 
     name = "als"
+    is_dense = True
 
     def fit(self, history: History, settings: Settings) -> None:
         """Learn the products' factors. One BLAS thread: more of them would change the last digits.
@@ -55,10 +55,12 @@ class ALS(Generator):
             model.item_factors = start.astype(np.float32)
             model.user_factors = np.zeros((interest.shape[0], chosen.als_factors), np.float32)
             model.fit(confidence(interest, chosen.als_alpha), show_progress=False)
-        self.factors: NDArray[np.float32] = model.item_factors
-        self._use(settings)
+        self._use(model.item_factors, settings)
 
-    def _use(self, settings: Settings) -> None:
+    def _use(self, factors: NDArray[np.float32], settings: Settings) -> None:
+        self.factors = factors
+        with threadpool_limits(1, "blas"):
+            self._gram = factors.T @ factors
         self._alpha, self._regularisation = (
             settings.candidates.als_alpha,
             settings.candidates.als_regularisation,
@@ -70,23 +72,24 @@ class ALS(Generator):
 
     def restore(self, state: State, settings: Settings) -> None:
         """Take the factors back."""
-        self.factors = np.asarray(state["factors"])
-        self._use(settings)
+        self._use(np.asarray(state["factors"]), settings)
 
     def scores(self, history: History, users: NDArray[np.int32]) -> Scores:
-        """Solve the customers' factors and multiply.
-
-        Of each customer (Y'Y + Y'(C - I)Y + lambda I) x = Y'C p.
-        """
+        """Solve the customers' factors and multiply."""
         rows = tastes(history.interest[users])
-        with threadpool_limits(1, "blas"):
-            gram = self.factors.T @ self.factors
-            left = np.empty((len(users), *gram.shape), np.float32)
-            right = np.empty((len(users), len(gram)), np.float32)
-            ridge = self._regularisation * np.eye(len(gram), dtype=np.float32)
-            for row, (start, stop) in enumerate(pairwise(rows.indptr)):
-                liked, extra = self.factors[rows.indices[start:stop]], self._alpha * rows.data[start:stop, None]
-                left[row] = gram + (liked * extra).T @ liked + ridge
-                right[row] = ((1 + extra) * liked).sum(axis=0)
-            own = np.linalg.solve(left, right[..., None])[..., 0].astype(np.float32)
+        edges = rows.indptr
+        spans = [slice(edges[row], edges[row + 1]) for row in range(len(users))]
+        with one_blas_thread():
+            sides = [self._sides(rows.indices[span], rows.data[span]) for span in spans]
+            left, right = (np.stack(side) for side in zip(*sides, strict=True))
+            own = np.linalg.solve(left, right[:, :, None])[:, :, 0].astype(np.float32)
             return np.asarray(own @ self.factors.T, dtype=np.float32)
+
+    def _sides(
+        self, columns: NDArray[np.integer], data: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return both sides of (Y'Y + Y'(C - I)Y + lambda I) x = Y'C p for one customer."""
+        liked = self.factors[columns]
+        extra = (self._alpha * data)[:, None]
+        ridge = self._regularisation * np.eye(self._gram.shape[0], dtype=np.float32)
+        return self._gram + (liked * extra).T @ liked + ridge, ((1 + extra) * liked).sum(axis=0)

@@ -15,13 +15,18 @@ from recsys.contracts.rules import QUARANTINE, Rule
 from recsys.settings import Settings
 
 # In an order in which each may ask for the valid rows of those before.
-TABLES: Final = (c.USERS, c.ITEMS, c.ITEM_VERSIONS, c.PROMOTIONS, c.ITEM_RULES, c.EVENTS)
+JUDGED: Final = (c.CAMPAIGNS, c.COUPONS, c.REDEMPTIONS)
+"""Tables whose rows are judged though no snapshot holds them."""
+TABLES: Final = (c.USERS, c.ITEMS, c.ITEM_VERSIONS, c.PROMOTIONS, c.ITEM_RULES, *JUDGED, c.EVENTS)
 # What an example is told by. A customer's id has no place in a report.
 _KEYS: Final = {
     c.ITEMS: (c.ITEM_ID,),
     c.ITEM_VERSIONS: (c.ITEM_ID, c.VALID_FROM),
     c.PROMOTIONS: (c.ITEM_ID, c.STARTS_AT),
     c.ITEM_RULES: (c.RULE_ID,),
+    c.CAMPAIGNS: (c.CAMPAIGN_ID, c.STARTS_AT),
+    c.COUPONS: (c.COUPON_ID, c.CAMPAIGN_ID, c.ITEM_ID),
+    c.REDEMPTIONS: (c.REDEMPTION_ID,),
     c.EVENTS: (c.EVENT_ID,),
 }
 _HELD_ROWS: Final = 65_536  # of a range of buckets, before they are written
@@ -32,6 +37,9 @@ _ASKED: Final = {
     c.USERS: ("nth",),
     c.ITEMS: ("nth",),
     c.ITEM_VERSIONS: ("nth", "has_item"),
+    c.CAMPAIGNS: ("nth", "has_user"),
+    c.COUPONS: ("nth", "has_item"),
+    c.REDEMPTIONS: ("nth", "has_user"),
     c.EVENTS: ("has_item", "has_user", "is_bot", "is_busy", "is_repeating", "is_pushing", "is_double", "nth_of_id"),
 }
 

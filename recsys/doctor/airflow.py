@@ -66,7 +66,8 @@ def examine_airflow(api: "AirflowApi", settings: Settings) -> list[Finding]:
     return [
         _version(api.version(), api.url),
         *_health(api.health()),
-        _pool(api, f"{settings.namespace}_warehouse"),
+        _pool(api, f"{settings.namespace}_warehouse", 1, "Tasks that hold the warehouse"),
+        _pool(api, f"{settings.namespace}_compute", settings.airflow.slots, "Tasks that compute"),
         *_imports(api.import_errors()),
         *_dags(api, settings.namespace),
     ]
@@ -88,14 +89,14 @@ def _health(parts: dict[str, str | None]) -> Iterator[Finding]:
             yield Finding(f"airflow {part}", WRONG, status, advice)
 
 
-def _pool(api: "AirflowApi", name: str) -> Finding:
+def _pool(api: "AirflowApi", name: str, wanted: int, what: str) -> Finding:
     slots = api.pool_slots(name)
-    advice = f"Run: airflow pools set {name} 1 'Tasks that hold the warehouse'"
+    advice = f"Run: airflow pools set {name} {wanted} '{what}'"
     if slots is None:
-        return Finding("pool", WRONG, f"{name} is not there, so tasks wait in it for ever", advice)
+        return Finding(f"pool {name}", WRONG, "it is not there, so tasks wait in it for ever", advice)
     if slots < 1:
-        return Finding("pool", WRONG, f"{name} has {slots} slots, so tasks wait in it for ever", advice)
-    return Finding("pool", OK, f"{name}, {slots} slots")
+        return Finding(f"pool {name}", WRONG, f"it has {slots} slots, so tasks wait in it for ever", advice)
+    return Finding(f"pool {name}", OK, f"{slots} slots")
 
 
 def _imports(errors: dict[str, str]) -> list[Finding]:

@@ -9,6 +9,7 @@ from recsys.pipeline.backfilling import archive_lists, fetch_past_models, find_p
 from recsys.pipeline.chain import evaluate_only, run_chain
 from recsys.pipeline.comparing import find_champions
 from recsys.pipeline.deciding import apply_gate, promote, register_models
+from recsys.pipeline.dividing import join_training, learn_rankers, make_ingredients, make_ranking_rows, plan_training
 from recsys.pipeline.erasing import erase, retain
 from recsys.pipeline.evaluating import evaluate_models
 from recsys.pipeline.monitoring import check_measured, monitor
@@ -16,10 +17,10 @@ from recsys.pipeline.reconciling import reconcile
 from recsys.pipeline.returning import roll_back
 from recsys.pipeline.reviewing import answer_review, decide, request_review
 from recsys.pipeline.rolling import evaluate_cuts
+from recsys.pipeline.rows import build_ranking_set
 from recsys.pipeline.serving import fit_state, measure_published, publish_lists, score_shard
 from recsys.pipeline.training import (
     build_features,
-    build_ranking_set,
     generate_candidates,
     take_snapshot,
     train_rankers,
@@ -61,11 +62,16 @@ __all__ = [
     "fit_state",
     "fit_version",
     "generate_candidates",
+    "join_training",
+    "learn_rankers",
     "make_canary_lists",
+    "make_ingredients",
+    "make_ranking_rows",
     "measure_canary",
     "measure_published",
     "monitor",
     "move_canary",
+    "plan_training",
     "promote",
     "publish_lists",
     "reconcile",

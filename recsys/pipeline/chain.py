@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from recsys import logs
-from recsys.pipeline import comparing, deciding, evaluating, serving, training
+from recsys.pipeline import comparing, deciding, evaluating, rows, serving, training
 from recsys.settings import Settings
 
 Result = dict[str, Any]
@@ -44,7 +44,7 @@ def evaluate_only(
     ]
     ranking_set = stage(
         "ranking set",
-        training.build_ranking_set,
+        rows.build_ranking_set,
         snapshot=snapshot,
         features=features["features"],
         candidates=[one["candidates"] for one in candidates],

@@ -23,6 +23,7 @@ from recsys.errors import ContractError
 from recsys.evaluation.reading import read_truth
 from recsys.pipeline import training
 from recsys.pipeline.chain import Progress, Stages
+from recsys.pipeline.rows import build_ranking_set, whole_name
 from recsys.ranking.ingredients import TRUTH
 from recsys.settings import LearnerSettings, Settings
 from recsys.snapshot import Snapshot, resolve_as_of
@@ -146,10 +147,10 @@ def _prepare(
     ]
     made_of = {"snapshot": snapshot, "features": features, "candidates": candidates}
     made_of |= {"placements": [placement], "whole_cuts": folds}
-    first = stage("ranking set", training.build_ranking_set, **made_of)["ranking_set"]
+    first = stage("ranking set", build_ranking_set, **made_of)["ranking_set"]
 
     def rows(negatives: int) -> Path:
-        made = training.build_ranking_set(_with_negatives(widened, placement, negatives), **made_of)
+        made = build_ranking_set(_with_negatives(widened, placement, negatives), **made_of)
         return open_artifact(made["ranking_set"]) / placement
 
     found = _folds(plan, settings, open_artifact(features), folds, repeats=settings.placement(placement).repeats)
@@ -171,7 +172,7 @@ def _folds(plan: CutPlan, settings: Settings, features: Path, count: int, *, rep
                 f"{cut_name(before)}.parquet"
                 for before in [one for one in plan.twin if one < cut][-settings.ranker.cuts :]
             ),
-            measured_on=f"{training.whole_name(plan, cut)}.parquet",
+            measured_on=f"{whole_name(plan, cut)}.parquet",
             truth=read_truth(features / cut_name(cut) / TRUTH, repeats=repeats),
         )
         for cut in (plan.holdout, *reversed(plan.twin))[:count]

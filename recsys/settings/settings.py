@@ -4,6 +4,7 @@ A variable beats the file, the file beats the default. Nested settings join with
 ``RECSYS_RANKER__TREES=300``. Entry points call :func:`load_settings` once and pass the object on.
 """
 
+import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,14 +29,23 @@ from recsys.settings.placements import PlacementSettings, RankerSettings
 from recsys.settings.privacy import PrivacySettings
 from recsys.settings.section import Name, Section
 from recsys.settings.snapshot import SnapshotSettings
+from recsys.settings.variables import unknown_variables
 
+LOG = logging.getLogger(__name__)
 CONFIG = "RECSYS_CONFIG"
 """The variable that names the file of the settings, where it isn't ``recsys.toml`` in the working folder."""
 UNBOUNDED = 1e300  # both engines know it, unlike infinity
 
 
 class AirflowSettings(Section):
-    """The shop's Airflow, as ``recsys doctor`` asks it; without it the one that ``recsys up`` runs is asked."""
+    """The shop's Airflow: how much of it runs at a time, and how ``recsys doctor`` asks it.
+
+    Without a URL the one that ``recsys up`` runs is asked.
+    """
+
+    slots: int = Field(
+        2, ge=1, le=64, description="tasks that compute at a time; each takes its part of the threads and the memory"
+    )
 
     url: str | None = Field(None, pattern=r"^https?://", description="where its API server answers")
     user: str = Field("admin", description="who asks; reading pools, DAGs and import errors is enough")
@@ -111,11 +121,15 @@ class Settings(BaseSettings):
     )
     namespace: Name = Field("recsys", description="prefix of the names of models, DAGs and pools")
     threads: int = Field(0, ge=0, description="threads a stage uses; 0: all cores of the machine")
-    memory_limit_gb: float = Field(3.0, gt=0, description="what DuckDB may hold in memory, in GiB")
+    memory_limit_gb: float = Field(
+        3.0, gt=0, description="what DuckDB may hold in memory for a stage, in GiB; tasks that divide it share this"
+    )
     seed: int = 20171205
-    shards: int = Field(2, ge=1, le=256, description="user shards that are scored one by one, at least")
+    shards: int = Field(1, ge=1, le=256, description="user shards that are scored one by one, at least")
     shard_customers: int = Field(
-        50_000, ge=1000, description="customers of a shard, about, at most: with more there are more shards"
+        50_000,
+        ge=100,
+        description="customers of a shard, about, at most: with more there are more shards, and tasks of a training",
     )
     tracking_uri: str | None = Field(None, repr=False, description="MLflow server; a SQLite file under home if absent")
     host: str = Field("127.0.0.1", description="address at which the local Airflow and MLflow listen")
@@ -212,6 +226,17 @@ class Settings(BaseSettings):
         """Threads a stage may use, at least one."""
         return self.threads or os.cpu_count() or 1
 
+    def for_one_of(self, tasks: int) -> "Settings":
+        """Return the settings of one of the tasks that divide a stage: as many run at a time as there are slots.
+
+        ``threads`` is what each may use if it is set; else they share the cores.
+        """
+        at_once = min(tasks, self.airflow.slots)
+        if at_once <= 1:
+            return self
+        threads = self.threads or max(1, self.thread_count // at_once)
+        return self.model_copy(update={"threads": threads, "memory_limit_gb": self.memory_limit_gb / at_once})
+
     def placement(self, name: str) -> PlacementSettings:
         """Return the settings of one placement.
 
@@ -233,11 +258,13 @@ class Settings(BaseSettings):
 
 
 def load_settings(**overrides: object) -> Settings:
-    """Read the settings of this process.
+    """Read the settings of this process; RECSYS_* variables that are none are told in the log.
 
     Raises:
         SettingsError: naming each setting that can't be used, what it was and what is allowed.
     """
+    for sentence in unknown_variables(os.environ, Settings.model_fields):
+        LOG.warning("%s", sentence)
     try:
         return Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:

@@ -71,7 +71,7 @@ def check(
     Raises:
         ContractError: with the whole report, which is kept.
     """
-    for table in (*TABLES, c.EVENTS):
+    for table in (*TABLES, *contracts.JUDGED, c.EVENTS):
         extracted = connection.from_parquet(str(raw / f"{table}.parquet"))
         judged = [name for name in extracted.columns if name not in OWN_COLUMNS]
         extracted.project(", ".join(judged)).create_view(f"extracted_{table}")

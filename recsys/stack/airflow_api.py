@@ -144,7 +144,12 @@ class AirflowApi:
     def task_states(self, run: Run) -> list[TaskState]:
         """Return the tasks of a run as they are now."""
         path = f"/dags/{run.dag_id}/dagRuns/{run.run_id}/taskInstances"
-        rows = self._send("GET", path, params={"limit": 100}).json()["task_instances"]
+        rows: list[dict[str, Any]] = []
+        while True:
+            page = self._send("GET", path, params={"limit": 100, "offset": len(rows)}).json()
+            rows += page["task_instances"]
+            if not page["task_instances"] or len(rows) >= page["total_entries"]:
+                break
         return [
             TaskState(
                 task_id=row["task_id"],

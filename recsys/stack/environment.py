@@ -141,8 +141,8 @@ def _airflow_environment(settings: Settings, layout: Layout, keys: Keys) -> dict
             "plugins_folder": assets_root() / "plugins",
             "load_examples": False,
             "executor": "LocalExecutor",
-            # Training and publication take four between them; a decision need not wait for one of theirs.
-            "parallelism": 6,
+            # What computes and what holds the warehouse take a pool each; a decision need not wait for one of theirs.
+            "parallelism": settings.airflow.slots + 4,
             "dags_are_paused_at_creation": False,
             "execution_api_server_url": f"{layout.airflow_url}/execution/",
             "fernet_key": keys.fernet_key,

@@ -39,13 +39,15 @@ def run_up(settings: Settings, console: Console | None = None) -> None:
 
 
 def make_ready(stack: Stack) -> None:
-    """Wait until the stack is healthy, make its pool, and let its DAGs run.
+    """Wait until the stack is healthy, make its pools, and let its DAGs run.
 
     Raises:
         StackError: if a part ends or isn't healthy in time, or if a DAG file can't be imported (its message).
     """
     stack.wait_until_healthy()
-    stack.api.set_pool(f"{stack.settings.namespace}_warehouse", 1, "Tasks that hold the shop's warehouse.")
+    named, slots = stack.settings.namespace, stack.settings.airflow.slots
+    stack.api.set_pool(f"{named}_warehouse", 1, "Tasks that hold the shop's warehouse.")
+    stack.api.set_pool(f"{named}_compute", slots, "Tasks that compute.")
     for dag_id in dag_ids(stack.settings):
         _wait_for_dag(stack, dag_id)
         stack.api.unpause(dag_id)

@@ -37,6 +37,7 @@ WORK: Final = {
     "state": "events",
     "scoring": "rows",
     "publication": "rows",
+    "sample": "candidates",
     "extract": "events",
     "generator": "events",
 }
@@ -217,6 +218,11 @@ def show(found: Mapping[str, Any], console: Console) -> None:
     cells = [f"{total['seconds']:,.1f}", f"{total['cpu_seconds']:,.1f}", *(f"{peak:,.0f}" for peak in peaks)]
     table.add_row("in all", *cells, f"{found['disk_mib']:,.0f}", "", "", end_section=True)
     console.print(table)
+    for one in (stage["result"] for stage in found["stages"] if stage["stage"] == "sample"):
+        console.print(
+            f"Features and ranker, on a sample: {one['candidates_a_second']:,.0f} candidates enter in a second; the "
+            f"first look keeps {one['kept']:.2%} of the first ten."
+        )
 
 
 def exponents(runs: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[float], list[float]]]:

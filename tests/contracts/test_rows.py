@@ -58,6 +58,9 @@ def lay(engine: duckdb.DuckDBPyConnection, events: list[dict[str, Any]], users: 
         "item_versions": "item_id text, valid_from timestamp, valid_to timestamp, price double",
         "promotions": "item_id text, starts_at timestamp, ends_at timestamp",
         "item_rules": "rule_id text, kind text, weight double, starts_at timestamp, ends_at timestamp",
+        "campaigns": "campaign_id text, user_id text, starts_at timestamp, ends_at timestamp",
+        "coupons": "coupon_id text, campaign_id text, item_id text",
+        "redemptions": "redemption_id text, user_id text, coupon_id text, redeemed_at timestamp",
     }.items():
         engine.execute(f"create table extracted_{name} ({columns})")
 

@@ -226,7 +226,7 @@ def test_a_training_by_hand_and_one_that_is_needed_go_on(
 ) -> None:
     # A horizon that the shop's sixty days can't hold ends both at the features, soon after the question.
     by_hand = run_dag(dags["recsys_train"])
-    assert (by_hand["needed"], by_hand["snapshot"], by_hand["features"]) == ("success", "success", "failed")
+    assert (by_hand["needed"], by_hand["snapshot"], by_hand["parts"]) == ("success", "success", "failed")
     as_scheduled(monkeypatch)
     monkeypatch.setenv("RECSYS_PLACEMENTS__discover", '{"fused": 100}')
     needed = run_dag(dags["recsys_train"])

@@ -24,6 +24,7 @@ HOLDS_WAREHOUSE = {
     "trial",
     "erasure",
 }
+COMPUTES = {"ingredients", "ranking_set", "ranker", "evaluation", "scoring", "models", "recipes"}
 CHAIN = ("recsys_train", "recsys_publish")
 DECISIONS = ("recsys_approve", "recsys_decide", "recsys_reconcile", "recsys_rollback")
 OTHERS = ("recsys_suppress", "recsys_monitor", "recsys_backfill", "recsys_canary", "recsys_erase")
@@ -82,10 +83,10 @@ def test_an_error_for_a_person_is_not_tried_again(tasks: list[Any]) -> None:
         assert decide(WarehouseBusyError("held"), 1, 2).action.value == "default", task.task_id
 
 
-def test_what_holds_the_warehouse_takes_its_pool(tasks: list[Any]) -> None:
+def test_what_holds_the_warehouse_and_what_computes_take_a_pool_each(tasks: list[Any]) -> None:
+    pools = dict.fromkeys(HOLDS_WAREHOUSE, "recsys_warehouse") | dict.fromkeys(COMPUTES, "recsys_compute")
     for task in tasks:
-        expected = "recsys_warehouse" if task.task_id in HOLDS_WAREHOUSE else "default_pool"
-        assert task.pool == expected, task.task_id
+        assert task.pool == pools.get(task.task_id, "default_pool"), task.task_id
 
 
 def test_training_and_publication_are_the_chain_in_order(dags: dict[str, Any]) -> None:
@@ -98,10 +99,10 @@ def test_training_and_publication_are_the_chain_in_order(dags: dict[str, Any]) -
     assert order["recsys_publish"] == ["snapshot", "state", "scoring", "publication", "canaries"]
     assert order["recsys_monitor"] == ["measurements", "check"]
     assert order["recsys_backfill"] == ["champions", "snapshot", "models", "recipes", "scoring", "archive"]
-    assert order["recsys_train"][:2] == ["needed", "snapshot"]
-    assert set(order["recsys_train"][2:4]) == {"features", "candidates"}
-    last = ["ranking_set", "ranker", "champions", "evaluation", "registration", "gate", "promotion"]
-    assert order["recsys_train"][4:] == [*last, "waiting", "approvals"]
+    plans, work = {"parts", "rows", "learners"}, ["ingredients", "ranking_set", "ranker", "champions", "evaluation"]
+    assert plans < set(order["recsys_train"])
+    rest = [name for name in order["recsys_train"] if name not in plans]
+    assert rest == ["needed", "snapshot", *work, "registration", "gate", "promotion", "waiting", "approvals"]
     assert order["recsys_canary"] == ["action", "move", "snapshot", "trial"]
     assert order["recsys_approve"] == ["evidence", "approval", "decision"]
 
@@ -109,14 +110,13 @@ def test_training_and_publication_are_the_chain_in_order(dags: dict[str, Any]) -
 def test_both_together_make_at_most_25_task_instances(dags: dict[str, Any]) -> None:
     settings = load_settings()
     copies = {
-        "candidates": len(settings.candidates.generators),
         "scoring": settings.shards,
         "publication": len(settings.placements),
         "approvals": len(settings.placements),
         "canaries": 0,  # does something only while a version is on trial
     }
     total = sum(copies.get(task.task_id, 1) for dag_id in CHAIN for task in dags[dag_id].tasks)
-    assert total == 25
+    assert total == 21
 
 
 def test_a_late_publication_is_told_and_so_is_what_fails_in_monitoring(dags: dict[str, Any]) -> None:

@@ -175,7 +175,7 @@ def test_all_parts_are_healthy_and_the_pool_is_there(running: Composed) -> None:
     api = running.api()
     assert api.health() == dict.fromkeys(PARTS, "healthy")
     assert api.import_errors() == {}
-    assert api._send("GET", "/pools/recsys_warehouse").json()["slots"] == 1
+    assert [api.pool_slots(f"recsys_{name}") for name in ("warehouse", "compute")] == [1, 2]
     assert all(service.ask_health() == 0 for service in running.project.services.values() if "ports" in service.given)
 
 

@@ -372,7 +372,7 @@ def test_a_worker_killed_in_every_stage_of_a_training_and_a_publication(stack: S
     """Each stage that holds a lock is killed once in its midst; a training only ever makes a version that waits."""
     before, known = live(served), registered(served)
     trained = stack.api.trigger("recsys_train", {"as_of": "2024-12-28", "placements": ["for_you"]}, "test")
-    stages = ("snapshot", "features", "candidates", "ranking_set", "ranker", "evaluation", "registration", "gate")
+    stages = ("snapshot", "ingredients", "ranking_set", "ranker", "evaluation", "registration", "gate")
     killer = Killer(stack, trained, dict.fromkeys(stages, ".lock"))
     killer.run()
     assert sorted(killer.killed) == sorted(stages)

@@ -82,7 +82,7 @@ def test_every_task_succeeded_and_they_are_few(demo) -> None:
     }
     assert len(states) <= 25
     assert sum(task == "scoring" for _, task, *_ in states) == 2
-    assert sum(task == "candidates" for _, task, *_ in states) == len(load_settings().candidates.generators)
+    assert sum(task == "ingredients" for _, task, *_ in states) == 1
 
 
 def test_all_months_and_households_went_in(demo) -> None:

@@ -20,6 +20,7 @@ from tests.support.warehouse import make_settings
 
 ADMIN = "ada"
 POOL = "recsys_warehouse"
+COMPUTE = "recsys_compute"
 BUNDLE = "dags-folder"
 
 
@@ -29,6 +30,7 @@ def api(server: FastAPI) -> Iterator[AirflowApi]:
     with TestClient(server) as client:
         made = AirflowApi("http://testserver", ADMIN, ADMIN, transport=client._transport)
         made.set_pool(POOL, 1, "Tasks that hold the warehouse.")
+        made.set_pool(COMPUTE, 2, "Tasks that compute.")
         yield made
         made.close()
 
@@ -46,7 +48,8 @@ def test_nothing_is_wrong_with_an_airflow_that_works(api: AirflowApi) -> None:
     parts = {name for name in found if name.startswith("airflow ")}
     assert {one.status for name, one in found.items() if name not in parts} == {OK}, found
     assert "answers, version 3." in found["airflow"].found
-    assert found["pool"].found == f"{POOL}, 1 slots"
+    assert found[f"pool {POOL}"].found == "1 slots"
+    assert found[f"pool {COMPUTE}"].found == "2 slots"
     assert found["import errors"].found == "none"
     assert found["dags"].found.startswith("all 11 are known")
 
@@ -65,12 +68,12 @@ def test_the_dags_are_those_of_the_folder() -> None:
 
 def test_a_pool_that_is_missing_or_shut(api: AirflowApi) -> None:
     send(api, "DELETE", f"/pools/{POOL}")
-    found = look(api)["pool"]
+    found = look(api)[f"pool {POOL}"]
     assert found.status == WRONG
     assert "is not there" in found.found
     assert f"airflow pools set {POOL} 1" in found.advice
     api.set_pool(POOL, 0, "Shut.")
-    found = look(api)["pool"]
+    found = look(api)[f"pool {POOL}"]
     assert (found.status, "has 0 slots" in found.found) == (WRONG, True)
 
 

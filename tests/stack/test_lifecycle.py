@@ -69,12 +69,11 @@ def test_all_parts_are_healthy_and_listen_on_this_machine_only(stack: Stack) -> 
     assert listening == wanted
 
 
-def test_our_dags_are_read_without_errors_and_the_pool_has_one_slot(stack: Stack) -> None:
+def test_our_dags_are_read_without_errors_and_the_pools_are_there(stack: Stack) -> None:
     assert stack.api.import_errors() == {}
     assert stack.api.has_dag("recsys_train")
     assert not stack.api.has_dag("another")
-    pool = stack.api._send("GET", "/pools/recsys_warehouse").json()
-    assert pool["slots"] == 1
+    assert [stack.api.pool_slots(f"recsys_{name}") for name in ("warehouse", "compute")] == [1, 2]
     make_ready(stack)  # again changes nothing
 
 
