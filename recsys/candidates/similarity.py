@@ -223,15 +223,19 @@ def strongest_among(
         usable = (value > 0) & (column != row)
         row, column, value = row[usable], column[usable], value[usable]
         edges = np.searchsorted(row, np.append(rows, rows[-1] + 1))
-        kept = [low + best(value[low:high], column[low:high], k) for low, high in pairwise(edges)]
+        kept = [low + np.sort(best(value[low:high], column[low:high], k)) for low, high in pairwise(edges)]
         chosen = np.concatenate(kept)
-        return row[chosen], column[chosen], value[chosen].astype(np.float32)
+        return np.asarray([len(one) for one in kept], np.int32), column[chosen], value[chosen].astype(np.float32)
 
     with ThreadPoolExecutor(threads) as workers:
         found = list(workers.map(compare, range(0, len(asked), BLOCK)))
     none: list[_Found] = [(np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.float32))]
-    row, column, value = (np.concatenate(parts) for parts in zip(*none, *found, strict=True))
-    return sparse.csr_array((value, (row, column)), shape=(matrix.shape[0], matrix.shape[0]))
+    counts, column, value = (np.concatenate(parts) for parts in zip(*none, *found, strict=True))
+    indptr = np.zeros(matrix.shape[0] + 1, np.int32)
+    indptr[asked + 1] = counts
+    result = sparse.csr_array((value, column, np.cumsum(indptr, dtype=np.int32)), shape=(len(indptr) - 1,) * 2)
+    result.sort_indices()
+    return result
 
 
 def strongest(blocks: Iterable[sparse.csr_array], k: int, n: int) -> sparse.csr_array:

@@ -81,6 +81,8 @@ def features_at(settings: Settings, source: Snapshot, cuts: Sequence[datetime]) 
     names = {cut: f"{_features_name(settings, source)}-{cut_name(cut)}" for cut in cuts}
     found = {cut: store.find("features", name) for cut, name in names.items()}
     missing = [cut for cut in cuts if found[cut] is None]
+    if not missing:
+        return [one for one in found.values() if one is not None]
     with store.draft("features") as draft:
         _write_features(settings, source, missing, draft)
         for cut in missing:

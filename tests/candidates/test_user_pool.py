@@ -75,3 +75,17 @@ def test_als_learns_from_a_draw_in_a_large_shop(interest: sparse.csr_array) -> N
     whole.fit(history, Settings(candidates=chosen))
     part.fit(history_of(interest[drawn].toarray()), Settings(candidates=chosen))
     assert np.array_equal(whole.state()["factors"], part.state()["factors"])
+
+
+def test_what_is_kept_of_others_is_kept_of_the_pool(interest: sparse.csr_array) -> None:
+    history, users = history_of(interest.toarray()), np.arange(40, dtype=np.int32)
+    chosen = SETTINGS.model_copy(update={"user_pool": 100, "user_neighbours": 9})
+    generator = make_generator("user_cf")
+    generator.fit(history, Settings(candidates=chosen))
+    state = generator.state()
+    assert (state["tastes"].shape[0], state["neighbours"].shape) == (100, (CUSTOMERS, 100))
+    pool = draw_customers(history.interest, 100, Settings().seed)
+    near = neighbours(history.interest, "cosine", 9, chosen, 2, pool=pool)
+    expected = sparse.csr_array(near[users] @ tastes(history.interest))
+    assert expected.nnz > 0
+    assert (sparse.csr_array(generator.scores(history, users)) != expected).nnz == 0
