@@ -25,6 +25,7 @@ ROWS_PER_GROUP = 122_880
 def engine(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open an in-process DuckDB with the settings' threads and memory; it spills below home."""
     spill = settings.resolved_home / "tmp" / f"duckdb-{os.getpid()}"
+    spill.parent.mkdir(parents=True, exist_ok=True)  # DuckDB makes the last folder only
     connection = duckdb.connect(
         config={
             "threads": settings.thread_count,

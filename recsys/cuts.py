@@ -96,7 +96,8 @@ def lay_cut(connection: duckdb.DuckDBPyConnection, cut_at: datetime, users: NDAr
         f"cast($cut_at as timestamp) as cut_at from {source}",
         {"cut_at": cut_at},
     )
-    _lay_known(connection, cut_at)
+    # Those of all customers are too many to be kept with all their columns.
+    _lay_known(connection, cut_at, kind="view" if users is None else "table")
 
 
 def lay_own_cuts(connection: duckdb.DuckDBPyConnection, cuts: str, items_at: datetime) -> None:
@@ -111,9 +112,22 @@ def lay_own_cuts(connection: duckdb.DuckDBPyConnection, cuts: str, items_at: dat
     _lay_known(connection, items_at)
 
 
-def _lay_known(connection: duckdb.DuckDBPyConnection, items_at: datetime) -> None:
-    connection.execute(f"create or replace temp table purchases as {read_sql('features', 'purchases.sql')}")
+def _lay_known(connection: duckdb.DuckDBPyConnection, items_at: datetime, kind: str = "table") -> None:
+    laid = "select table_type from information_schema.tables where table_name = 'purchases' and table_schema = 'main'"
+    for (was,) in connection.execute(laid).fetchall():
+        connection.execute(f"drop {'view' if was == 'VIEW' else 'table'} purchases")
+    connection.execute(f"create temp {kind} purchases as {read_sql('features', 'purchases.sql')}")
     lay_items(connection, items_at)
+
+
+def keep_events_of(connection: duckdb.DuckDBPyConnection, users: NDArray[np.int32]) -> None:
+    """Leave the events of some customers only, as a table: for what asks for them again and again."""
+    connection.register("kept_users", pa.table({c.USER_IDX: users}))
+    connection.execute(f"alter view {c.EVENTS} rename to all_events")
+    connection.execute(
+        f"create temp table {c.EVENTS} as select * from all_events where {c.USER_IDX} in (select * from kept_users)"
+    )
+    connection.unregister("kept_users")
 
 
 def lay_items(connection: duckdb.DuckDBPyConnection, cut_at: datetime) -> None:

@@ -1,7 +1,7 @@
 """What is known at a cut, as sparse matrices of customers and the products that may be recommended."""
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -13,6 +13,7 @@ from scipy import sparse
 from recsys.assets import read_sql
 from recsys.compute import fetch_columns
 from recsys.knowledge import Products, Rule, match_sides, read_rules
+from recsys.matrices import MATRICES, columns_of, event_weights, read_matrices, read_rows
 from recsys.settings import Settings
 
 Need = Literal["lines", "catalogue", "ratings", "traits", "rules"]
@@ -156,6 +157,48 @@ class History:
         """Number of customers and of products that may be recommended."""
         return int(self.seen.shape[0]), int(self.seen.shape[1])
 
+    @property
+    def matrices(self) -> dict[str, sparse.csr_array]:
+        """The matrices that every history has, by name."""
+        return {name: getattr(self, name) for name in MATRICES}
+
+
+def count_items(
+    connection: duckdb.DuckDBPyConnection, settings: Settings, *, for_serving: bool = False
+) -> dict[str, NDArray[Any]]:
+    """Return of every product what tells whether it may be recommended at the cut that is laid (``item_counts.sql``).
+
+    What is served now (``for_serving``, with the cut at the snapshot's moment) must also be in stock, which is known
+    of that moment alone.
+    """
+    asked: dict[str, object] = {"for_serving": for_serving, "recent_days": settings.candidates.popularity_days}
+    return fetch_columns(connection, read_sql("features", "item_counts.sql"), asked)
+
+
+def choose_items(
+    counts: Mapping[str, NDArray[Any]],
+    settings: Settings,
+    *,
+    min_purchases: int | None = None,
+    with_new: bool = False,
+) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+    """Return the products that may be recommended, and their recent buyers.
+
+    A product may be if the shop said so then, it existed, and it was bought often enough to judge
+    (``min_purchases``, the publication's setting if None), or is new (``with_new``: as the publication's setting
+    says; models are measured without them).
+
+    Args:
+        counts: of :func:`count_items`.
+        settings: in force.
+        min_purchases: see above.
+        with_new: see above.
+    """
+    least = settings.publication.min_item_purchases if min_purchases is None else min_purchases
+    is_new = with_new & (counts["known_days"] <= settings.publication.new_item_days)
+    chosen = counts["may_be_shown"].astype(bool) & (is_new | (counts["purchases"] >= least))
+    return counts["item_idx"][chosen].astype(np.int32), counts["recent_buyers"][chosen].astype(np.float64)
+
 
 def eligible_items(
     connection: duckdb.DuckDBPyConnection,
@@ -165,22 +208,9 @@ def eligible_items(
     with_new: bool = False,
     for_serving: bool = False,
 ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-    """Return the products that may be recommended at the cut that is laid, and their recent buyers.
-
-    A product may be if the shop said so then, it existed, and it was bought often enough to judge
-    (``min_purchases``, the publication's setting if None), or is new (``with_new``: as the publication's setting
-    says; models are measured without them). What is served now (``for_serving``, with the cut at the snapshot's
-    moment) must also be in stock, which is known of that moment alone.
-    """
-    least = settings.publication.min_item_purchases if min_purchases is None else min_purchases
-    counts = fetch_columns(
-        connection,
-        read_sql("features", "item_counts.sql"),
-        {"for_serving": for_serving, "recent_days": settings.candidates.popularity_days},
-    )
-    is_new = with_new & (counts["known_days"] <= settings.publication.new_item_days)
-    chosen = counts["may_be_shown"].astype(bool) & (is_new | (counts["purchases"] >= least))
-    return counts["item_idx"][chosen].astype(np.int32), counts["recent_buyers"][chosen].astype(np.float64)
+    """Count and choose: see :func:`count_items` and :func:`choose_items`."""
+    counts = count_items(connection, settings, for_serving=for_serving)
+    return choose_items(counts, settings, min_purchases=min_purchases, with_new=with_new)
 
 
 def read_history(
@@ -200,7 +230,7 @@ def read_history(
         cut_at: the moment.
         user_count: n.
         needs: which of the costly parts to read as well.
-        for_serving: see ``eligible_items``.
+        for_serving: see ``count_items``.
     """
     items, popularity = eligible_items(connection, settings, with_new=True, for_serving=for_serving)
     return build_history(connection, settings, items, popularity, user_count, cut_at, needs=needs)
@@ -217,64 +247,39 @@ def build_history(
     needs: Collection[Need] = (),
 ) -> History:
     """Arrange what is known at the cut that is laid as matrices over ``items``."""
-    rows = _read_interactions(connection, settings)
-    kept, column = _columns_of(items, rows["item_idx"])
-    users = rows["user_idx"][kept]
-    shape = (user_count, len(items))
-
-    def matrix(name: str, where: str | None = None) -> sparse.csr_array:
-        values = rows[name][kept].astype(np.float32)
-        there = rows[where or name][kept] > 0
-        return sparse.csr_array((values[there], (users[there], column[there])), shape=shape)
-
     groups = _read_groups(connection, user_count)
-    return History(
+    history = History(
         cut_at=cut_at,
         items=items,
-        purchases=matrix("purchases"),
-        weights=matrix("weight", where="purchases"),
-        interest=matrix("interest"),
-        recency=matrix("recency"),
-        seen=sparse.csr_array((np.ones(len(users), np.float32), (users, column)), shape=shape),
-        first_days=matrix("first_days", where="purchases"),
-        last_days=matrix("last_days", where="purchases"),
-        recent=matrix("recent"),
-        earlier=matrix("earlier"),
         popularity=popularity,
         segments=groups["segment"],
         markets=groups["market"],
-        lines=_read_lines(connection, settings, items, cut_at) if "lines" in needs else None,
-        catalogue=_read_catalogue(connection, items) if "catalogue" in needs else None,
-        ratings=_read_ratings(connection, items, shape) if "ratings" in needs else None,
-        traits=_read_traits(connection, user_count) if "traits" in needs else None,
-        rules=_read_rules(connection, items, cut_at, rows, user_count) if "rules" in needs else None,
+        **read_matrices(connection, settings, items, user_count),
     )
+    return with_needs(connection, settings, history, needs)
 
 
-def _columns_of(items: NDArray[np.int32], item_idx: NDArray[Any]) -> tuple[NDArray[np.bool_], NDArray[np.int32]]:
-    """Return which rows are of products that may be recommended, and those rows' columns."""
-    if not len(items):
-        return np.zeros(len(item_idx), bool), np.empty(0, np.int32)
-    column = np.minimum(np.searchsorted(items, item_idx), len(items) - 1)
-    kept = items[column] == item_idx
-    return kept, column[kept].astype(np.int32)
+def with_needs(
+    connection: duckdb.DuckDBPyConnection, settings: Settings, history: History, needs: Collection[Need]
+) -> History:
+    """Return a history with costly parts more.
 
-
-def _event_weights(settings: Settings) -> dict[str, object]:
-    weights = settings.candidates.event_weights
-    return {"event_types": list(weights), "event_weights": list(weights.values())}
-
-
-def _read_interactions(connection: duckdb.DuckDBPyConnection, settings: Settings) -> dict[str, NDArray[Any]]:
-    return fetch_columns(
-        connection,
-        read_sql("features", "interactions.sql"),
-        {
-            "half_life": settings.candidates.half_life_days,
-            "recent_days": settings.candidates.popularity_days,
-            **_event_weights(settings),
-        },
-    )
+    Args:
+        connection: has the snapshot's views and the history's cut laid.
+        settings: in force.
+        history: of all customers of the snapshot.
+        needs: the parts.
+    """
+    items, shape = history.items, history.shape
+    read: dict[Need, Callable[[], object]] = {
+        "lines": lambda: _read_lines(connection, settings, items, history.cut_at),
+        "catalogue": lambda: _read_catalogue(connection, items),
+        "ratings": lambda: _read_ratings(connection, items, shape),
+        "traits": lambda: _read_traits(connection, shape[0]),
+        "rules": lambda: _read_rules(connection, settings, items, history.cut_at, shape[0]),
+    }
+    found: dict[str, Any] = {need: read[need]() for need in read if need in needs}
+    return replace(history, **found)
 
 
 def _read_groups(connection: duckdb.DuckDBPyConnection, user_count: int) -> dict[str, Groups]:
@@ -290,8 +295,8 @@ def _read_groups(connection: duckdb.DuckDBPyConnection, user_count: int) -> dict
 def _read_lines(
     connection: duckdb.DuckDBPyConnection, settings: Settings, items: NDArray[np.int32], cut_at: datetime
 ) -> Lines:
-    rows = fetch_columns(connection, read_sql("features", "lines.sql"), {"cut_at": cut_at, **_event_weights(settings)})
-    kept, column = _columns_of(items, rows["item_idx"])
+    rows = fetch_columns(connection, read_sql("features", "lines.sql"), {"cut_at": cut_at, **event_weights(settings)})
+    kept, column = columns_of(items, rows["item_idx"])
     return Lines(
         user_idx=rows["user_idx"][kept].astype(np.int32),
         column=column,
@@ -308,27 +313,27 @@ def _read_catalogue(connection: duckdb.DuckDBPyConnection, items: NDArray[np.int
         "select items.item_idx, items_at_cut.title, items_at_cut.category, items_at_cut.brand, items.attributes, "
         "items_at_cut.known_days from items inner join items_at_cut using (item_idx) order by items.item_idx",
     )
-    kept, _ = _columns_of(items, rows["item_idx"])
+    kept, _ = columns_of(items, rows["item_idx"])
     texts = {name: np.asarray(rows[name][kept], object) for name in ("title", "category", "brand", "attributes")}
     return Catalogue(known_days=rows["known_days"][kept].astype(np.float64), **texts)
 
 
 def _read_rules(
     connection: duckdb.DuckDBPyConnection,
+    settings: Settings,
     items: NDArray[np.int32],
     cut_at: datetime,
-    rows: dict[str, NDArray[Any]],
     user_count: int,
 ) -> ShopRules:
     rules = tuple(read_rules(connection, cut_at))
     known = fetch_columns(connection, "select item_idx, brand, category from items_at_cut order by item_idx")
     products = Products(known["item_idx"].astype(np.int32), known["brand"], known["category"])
     left, right = (match_sides(sides, products) for sides in ([r.left for r in rules], [r.right for r in rules]))
-    bought = np.flatnonzero(rows["purchases"] > 0)
     spoken_of = np.unique(np.concatenate([left.indices, right.indices]))
-    named = np.setdiff1d(products.item_idx[spoken_of], items)
-    outside = np.intersect1d(named, rows["item_idx"][bought]).astype(np.int32)
-    kept, column = _columns_of(outside, rows["item_idx"][bought])
+    rows = read_rows(connection, settings, np.setdiff1d(products.item_idx[spoken_of], items))
+    bought = np.flatnonzero(rows["purchases"] > 0)
+    outside = np.unique(rows["item_idx"][bought]).astype(np.int32)
+    kept, column = columns_of(outside, rows["item_idx"][bought])
     entries = (rows["weight"][bought[kept]].astype(np.float32), (rows["user_idx"][bought[kept]], column))
     order = np.searchsorted(products.item_idx, np.concatenate([items, outside]))
     return ShopRules(
@@ -356,6 +361,6 @@ def _read_ratings(
     connection: duckdb.DuckDBPyConnection, items: NDArray[np.int32], shape: tuple[int, int]
 ) -> sparse.csr_array:
     rows = fetch_columns(connection, read_sql("features", "ratings.sql"))
-    kept, column = _columns_of(items, rows["item_idx"])
+    kept, column = columns_of(items, rows["item_idx"])
     values = rows["rating"][kept].astype(np.float32)
     return sparse.csr_array((values, (rows["user_idx"][kept], column)), shape=shape)

@@ -18,7 +18,8 @@ Floats: TypeAlias = NDArray[np.float32]
 _PRODUCT_BITS: Final = 24  # of a number: so many products can be told apart, 16 million
 _SCORE_BITS: Final = 32
 _SIGN: Final = np.uint32(1 << 31)
-_PIECE: Final = 128  # products whose highest score is looked at together
+_PIECE: Final = 128  # products whose highest score is looked at together, at most
+_PIECES: Final = 2  # of them for each product that is chosen, at least: the bound is sharp
 
 
 @dataclass(frozen=True)
@@ -118,10 +119,11 @@ def _of_dense(scores: Floats, seen: sparse.csr_array | None, k: int) -> _Entries
 
 def _least(scores: Floats, k: int) -> Floats:
     """Return (b,) a bound that at least k scores of each row reach: the k-th highest of the pieces' highest."""
-    pieces = scores.shape[1] // _PIECE
+    piece = max(1, min(_PIECE, scores.shape[1] // (_PIECES * k)))
+    pieces = scores.shape[1] // piece
     if pieces < k:
         return np.full(len(scores), -np.inf, np.float32)
-    whole = scores[:, : pieces * _PIECE].reshape(len(scores), pieces, _PIECE)
+    whole = scores[:, : pieces * piece].reshape(len(scores), pieces, piece)
     highest = whole.max(axis=2)
     if not (highest < np.inf).all():  # not numbers, or infinite: they are never chosen, so they may bound nothing
         highest = np.where(np.isfinite(whole), whole, -np.inf).max(axis=2)

@@ -14,7 +14,7 @@ from recsys import columns as c
 from recsys.compute import engine, fetch_columns
 from recsys.cuts import lay_cut
 from recsys.evaluation.roles import RANKER, SHAPED, K
-from recsys.history import read_history
+from recsys.histories import history_at
 from recsys.knowledge import read_rules
 from recsys.lists import Lists
 from recsys.settings import Settings
@@ -55,7 +55,7 @@ def shape_ranking(
     with engine(settings) as connection:
         snapshot.attach(connection)
         lay_cut(connection, cut_at)
-        history = read_history(connection, settings, cut_at, snapshot.user_count)
+        history = history_at(settings, snapshot, cut_at)
         products = read_products(connection, history.items)
         bans = Bans.of(read_rules(connection, cut_at), products, placement)
     shaper = Shaper.of(products, settings.placement(placement).shaping, settings.seed, bans)

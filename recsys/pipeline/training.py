@@ -1,7 +1,6 @@
 """The training stages: from a snapshot to rankers."""
 
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any, Final
 
 import duckdb
 import numpy as np
+from numpy.typing import NDArray
 
 from recsys import snapshot as snapshots
 from recsys.artifacts import Artifact, ArtifactStore, facts_of, fingerprint, open_artifact, within_home
@@ -16,11 +16,12 @@ from recsys.assets import code_hash
 from recsys.candidates import make_generator
 from recsys.candidates.base import propose_each, write_proposals
 from recsys.compute import engine
-from recsys.cuts import CutPlan, cut_name, lay_cut, plan_cuts
+from recsys.cuts import CutPlan, cut_name, keep_events_of, lay_cut, plan_cuts
 from recsys.evaluation.holdout import HOLDOUT
 from recsys.features import compute_tables
 from recsys.features.tables import ITEM_SIDE, TABLES
-from recsys.history import History, Need, eligible_items, read_history
+from recsys.histories import history_at
+from recsys.history import choose_items, count_items
 from recsys.ranking import RankingSet, train_ranker, write_labels, write_truth
 from recsys.ranking.baselines import SCORES_FILE, score_baselines, write_scores
 from recsys.ranking.ingredients import LABELS, TRUTH, VARIANTS
@@ -79,42 +80,56 @@ def features_at(settings: Settings, source: Snapshot, cuts: Sequence[datetime]) 
     store = store_of(settings)
     names = {cut: f"{_features_name(settings, source)}-{cut_name(cut)}" for cut in cuts}
     found = {cut: store.find("features", name) for cut, name in names.items()}
-    missing = [cut for cut in cuts if found[cut] is None]
-    with store.draft("features") as draft:
-        _write_features(settings, source, missing, draft)
-        for cut in missing:
-            found[cut] = store.adopt(draft / cut_name(cut), "features", names[cut], {"cut": cut.isoformat()})
+    if missing := [cut for cut in cuts if found[cut] is None]:
+        with store.draft("features") as draft:
+            _write_features(settings, source, missing, draft)
+            for cut in missing:
+                found[cut] = store.adopt(draft / cut_name(cut), "features", names[cut], {"cut": cut.isoformat()})
     return [one for one in found.values() if one is not None]
 
 
 def _write_features(settings: Settings, source: Snapshot, cuts: Sequence[datetime], folder: Path) -> None:
     customers = sample_customers(source.user_count, settings)
-    for cut in cuts:
-        at = folder / cut_name(cut)
-        at.mkdir()
-        with _at_cut(settings, source, cut) as (connection, history):
-            judged, _ = eligible_items(connection, settings)
-            compute_tables(connection, at, ITEM_SIDE)
-            lay_cut(connection, cut, customers)
-            compute_tables(connection, at, tuple(name for name in TABLES if name not in ITEM_SIDE))
-            write_truth(connection, settings, judged, at / TRUTH)
-            write_labels(connection, settings, history.items, at / LABELS)
-            np.save(at / "eligible.npy", history.items)
+    with engine(settings) as connection:
+        source.attach(connection)
+        shown = {cut: _write_item_side(connection, settings, cut, folder) for cut in cuts}
+        keep_events_of(connection, customers)
+        for cut in cuts:
+            _write_user_side(connection, settings, cut, customers, shown[cut], folder / cut_name(cut))
 
 
 def _features_name(settings: Settings, source: Snapshot) -> str:
     return stage_name(source, settings.candidates.half_life_days, settings)
 
 
-@contextmanager
-def _at_cut(
-    settings: Settings, source: Snapshot, cut: datetime, needs: Collection[Need] = ()
-) -> Iterator[tuple[duckdb.DuckDBPyConnection, History]]:
-    """Open a snapshot with a cut laid for all customers, and give their history."""
-    with engine(settings) as connection:
-        source.attach(connection)
-        lay_cut(connection, cut)
-        yield connection, read_history(connection, settings, cut, source.user_count, needs=needs)
+def _write_item_side(
+    connection: duckdb.DuckDBPyConnection, settings: Settings, cut: datetime, folder: Path
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Write what is known of products at a cut; return those that models are measured by, and those that are shown."""
+    at = folder / cut_name(cut)
+    at.mkdir()
+    lay_cut(connection, cut)
+    counts = count_items(connection, settings)
+    judged, _ = choose_items(counts, settings)
+    shown, _ = choose_items(counts, settings, with_new=True)
+    compute_tables(connection, at, ITEM_SIDE)
+    np.save(at / "eligible.npy", shown)
+    return judged, shown
+
+
+def _write_user_side(
+    connection: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    cut: datetime,
+    customers: NDArray[np.int32],
+    products: tuple[NDArray[np.int32], NDArray[np.int32]],
+    at: Path,
+) -> None:
+    """Write what is known of the ranking set's customers at a cut, and what they bought afterwards."""
+    lay_cut(connection, cut, customers)
+    compute_tables(connection, at, tuple(name for name in TABLES if name not in ITEM_SIDE))
+    write_truth(connection, settings, products[0], at / TRUTH)
+    write_labels(connection, settings, products[1], at / LABELS)
 
 
 @within_home
@@ -145,8 +160,8 @@ def candidates_at(settings: Settings, source: Snapshot, cut: datetime, generator
 
     def build(at: Path) -> dict[str, Any]:
         fitted = make_generator(generator)
-        with _at_cut(settings, source, cut, fitted.needs) as (_, history):
-            fitted.fit(replace(history, asked=customers), settings)
+        history = history_at(settings, source, cut, fitted.needs)
+        fitted.fit(replace(history, asked=customers), settings)
         blocks = list(propose_each(fitted, history, customers, keep, tuple(VARIANTS)))
         for position, variant in enumerate(VARIANTS.values()):
             write_proposals((block[position] for block in blocks), at / f"{variant}.parquet")

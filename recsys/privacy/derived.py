@@ -17,7 +17,17 @@ from recsys.artifacts import DONE, DRAFT, ArtifactStore
 from recsys.privacy.subject import Subject
 from recsys.settings import Settings
 
-DERIVED: Final = ("features", "candidates", "ranking_sets", "rankers", "states", "lists", "finished", "plans")
+DERIVED: Final = (
+    "features",
+    "histories",
+    "candidates",
+    "ranking_sets",
+    "rankers",
+    "states",
+    "lists",
+    "finished",
+    "plans",
+)
 """Kinds of artifacts with rows of customers, which the next run makes anew from the successor of the snapshot."""
 LISTS: Final = ("live", "monitoring")
 """Folders of files with lists of customers, which are rewritten."""

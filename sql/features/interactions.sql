@@ -1,4 +1,4 @@
--- One row per customer and product with any event that was known before the cut.
+-- One row per customer from $user_from until $user_to and product with any event that was known before the cut.
 -- purchases: lines not taken back; weight: each loses half its value in $half_life days; interest: the same over the
 -- event types in $event_types, each event counted with its weight in $event_weights; recency: 1 for what the customer
 -- last turned to, 2 for the moment before, and so on (null without such an event); first_days and last_days: days since
@@ -22,7 +22,12 @@ known as (
     from events
     inner join cuts on events.user_idx = cuts.subject_id
     left join event_weights on events.event_type = event_weights.event_type
-    where events.item_idx is not null and events.occurred_at < cuts.cut_at and events.known_at < cuts.cut_at
+    where
+        events.user_idx >= $user_from
+        and events.user_idx < $user_to
+        and events.item_idx is not null
+        and events.occurred_at < cuts.cut_at
+        and events.known_at < cuts.cut_at
 ),
 
 -- What was taken back doesn't count, but that the customer knows the product stays.

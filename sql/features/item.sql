@@ -15,47 +15,67 @@
 -- item_price_change: mean unit price of the last 28 days against all time
 -- item_price_week: mean unit price of the last 7 days against the last 84
 -- item_category_share: the product's part of the category's buyers in the last 28 days
-with bought as (
-    select
-        *,
-        lag(age) over (partition by cut_id, user_idx, item_idx order by age desc, basket_id) - age as gap
-    from purchases
-),
-
-per_buyer as (
+with per_buyer as (
     select
         cut_id,
         item_idx,
         user_idx,
         count(*) as lines,
-        max(age) as first_age
+        min(age) as last_age,
+        max(age) as first_age,
+        bool_or(age > 28 and age <= 56) as bought_before
     from purchases
     group by cut_id, item_idx, user_idx
 ),
 
-repeats as (
+buyers as (
     select
         cut_id,
         item_idx,
+        cast(sum(lines) as bigint) as lines,
+        count(*) as buyers,
+        count(*) filter (last_age <= 7) as buyers_7d,
+        count(*) filter (last_age <= 14) as buyers_14d,
+        count(*) filter (last_age <= 28) as buyers_28d,
+        count(*) filter (bought_before) as buyers_before,
+        count(*) filter (first_age <= 28) as first_buyers_28d,
         count(*) filter (lines > 1) / count(*) as repeat_share,
-        count(*) filter (first_age <= 28) as first_buyers_28d
+        min(last_age) as last_age
     from per_buyer
     group by cut_id, item_idx
 ),
 
-counted as (
+-- Who bought at different moments only: there is no time between two lines of one moment.
+gaps as (
+    select
+        purchases.cut_id,
+        purchases.item_idx,
+        lag(purchases.age) over (
+            partition by purchases.cut_id, purchases.user_idx, purchases.item_idx order by purchases.age desc
+        ) - purchases.age as gap
+    from purchases
+    inner join per_buyer
+        on purchases.cut_id = per_buyer.cut_id
+        and purchases.item_idx = per_buyer.item_idx
+        and purchases.user_idx = per_buyer.user_idx
+    where per_buyer.first_age > per_buyer.last_age
+),
+
+intervals as (
+    select
+        cut_id,
+        item_idx,
+        median(gap) as interval_days
+    from gaps
+    where gap > 0
+    group by cut_id, item_idx
+),
+
+prices as (
     select
         cut_id,
         item_idx,
         any_value(cut_at) as cut_at,
-        count(*) as lines,
-        count(distinct user_idx) as buyers,
-        count(distinct user_idx) filter (age <= 7) as buyers_7d,
-        count(distinct user_idx) filter (age <= 14) as buyers_14d,
-        count(distinct user_idx) filter (age <= 28) as buyers_28d,
-        count(distinct user_idx) filter (age > 28 and age <= 56) as buyers_before,
-        min(age) as last_age,
-        median(gap) filter (gap > 0) as interval_days,
         cast(sum(value) as double) / nullif(cast(sum(quantity) as double), 0) as price,
         cast(sum(value) filter (age <= 28) as double)
         / nullif(cast(sum(quantity) filter (age <= 28) as double), 0) as price_28d,
@@ -63,31 +83,32 @@ counted as (
         / nullif(cast(sum(quantity) filter (age <= 7) as double), 0) as price_7d,
         cast(sum(value) filter (age <= 84) as double)
         / nullif(cast(sum(quantity) filter (age <= 84) as double), 0) as price_84d
-    from bought
+    from purchases
     group by cut_id, item_idx
 )
 
 select
-    counted.cut_id,
-    counted.item_idx,
-    counted.lines as item_lines,
-    counted.buyers as item_buyers,
-    counted.buyers_7d as item_buyers_7d,
-    counted.buyers_28d as item_buyers_28d,
-    counted.buyers_14d as item_buyers_14d,
-    repeats.first_buyers_28d as item_first_buyers_28d,
-    counted.last_age as item_days_since_last,
-    (counted.buyers_28d + 1) / (counted.buyers_before + 1) as item_trend,
-    repeats.repeat_share as item_repeat_share,
-    counted.lines / counted.buyers as item_lines_per_buyer,
-    counted.interval_days as item_interval,
-    epoch(counted.cut_at - item_groups.exists_from) / 86400.0 as item_age,
-    counted.price as item_price,
-    counted.price_28d / nullif(counted.price, 0) as item_price_change,
-    counted.price_7d / nullif(counted.price_84d, 0) as item_price_week,
-    counted.buyers_28d / nullif(sum(counted.buyers_28d) over (
-        partition by counted.cut_id, item_groups.category_no
+    buyers.cut_id,
+    buyers.item_idx,
+    buyers.lines as item_lines,
+    buyers.buyers as item_buyers,
+    buyers.buyers_7d as item_buyers_7d,
+    buyers.buyers_28d as item_buyers_28d,
+    buyers.buyers_14d as item_buyers_14d,
+    buyers.first_buyers_28d as item_first_buyers_28d,
+    buyers.last_age as item_days_since_last,
+    (buyers.buyers_28d + 1) / (buyers.buyers_before + 1) as item_trend,
+    buyers.repeat_share as item_repeat_share,
+    buyers.lines / buyers.buyers as item_lines_per_buyer,
+    intervals.interval_days as item_interval,
+    epoch(prices.cut_at - item_groups.exists_from) / 86400.0 as item_age,
+    prices.price as item_price,
+    prices.price_28d / nullif(prices.price, 0) as item_price_change,
+    prices.price_7d / nullif(prices.price_84d, 0) as item_price_week,
+    buyers.buyers_28d / nullif(sum(buyers.buyers_28d) over (
+        partition by buyers.cut_id, item_groups.category_no
     ), 0) as item_category_share
-from counted
-inner join repeats on counted.cut_id = repeats.cut_id and counted.item_idx = repeats.item_idx
-inner join item_groups on counted.item_idx = item_groups.item_idx
+from buyers
+inner join prices on buyers.cut_id = prices.cut_id and buyers.item_idx = prices.item_idx
+left join intervals on buyers.cut_id = intervals.cut_id and buyers.item_idx = intervals.item_idx
+inner join item_groups on buyers.item_idx = item_groups.item_idx

@@ -3,9 +3,22 @@
 with counted as (
     select
         item_idx,
-        count(*) as purchases,
-        count(distinct user_idx) filter (age <= $recent_days) as recent_buyers
+        count(*) as purchases
     from purchases
+    group by item_idx
+),
+
+recent as (
+    select
+        item_idx,
+        count(*) as buyers
+    from (
+        select distinct
+            item_idx,
+            user_idx
+        from purchases
+        where age <= $recent_days
+    ) as pairs
     group by item_idx
 )
 
@@ -15,9 +28,10 @@ select
     and items_at_cut.recommendable
     and (items.recommendable or not $for_serving) as may_be_shown,
     coalesce(counted.purchases, 0) as purchases,
-    coalesce(counted.recent_buyers, 0) as recent_buyers,
+    coalesce(recent.buyers, 0) as recent_buyers,
     items_at_cut.known_days
 from items
 inner join items_at_cut on items.item_idx = items_at_cut.item_idx
 left join counted on items.item_idx = counted.item_idx
+left join recent on items.item_idx = recent.item_idx
 order by items.item_idx

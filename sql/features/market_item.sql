@@ -4,7 +4,11 @@
 -- market_lift: that share against the product's share of all customers of those days
 -- market_promoted: 1 if a promotion of the product was running there at the cut
 with recent as (
-    select *
+    select distinct
+        cut_id,
+        market,
+        item_idx,
+        user_idx
     from purchases
     where age <= 84 and market is not null
 ),
@@ -40,7 +44,7 @@ bought as (
         cut_id,
         market,
         item_idx,
-        count(distinct user_idx) as buyers
+        count(*) as buyers
     from recent
     group by cut_id, market, item_idx
 ),

@@ -147,15 +147,15 @@ def _events(result: Mapping[str, Any]) -> int:
     return int(result.get("events") or (rows.get("events", 0) if isinstance(rows, dict) else 0))
 
 
-def run(users: int, seed: int, console: Console, profiles: Path | None) -> dict[str, Any]:
-    """Measure one size in a home of its own."""
+def run(users: int, seed: int, console: Console, until: str = "", profiles: Path | None = None) -> dict[str, Any]:
+    """Measure one size in a home of its own, up to a stage if one is named."""
     home = (HOMES / f"bench-scale-{users}").resolve()
     if home.exists():
         shutil.rmtree(home)
     home.mkdir(parents=True)
     reading, writing = os.pipe()
     command = [sys.executable, "-m", "tests.benchmarks.scale_worker", str(writing), str(users), str(seed)]
-    command += [str(profiles)] if profiles else []
+    command += [until, str(profiles or "")]
     environment = {**os.environ, "RECSYS_HOME": str(home)}
     began = monotonic()
     with subprocess.Popen(command, pass_fds=[writing], env=environment, stdout=subprocess.DEVNULL) as worker:
@@ -170,6 +170,7 @@ def run(users: int, seed: int, console: Console, profiles: Path | None) -> dict[
     found = {
         "users": users,
         "seed": seed,
+        "until": until,
         "machine": {"cores": os.cpu_count(), "memory_gib": round(psutil.virtual_memory().total / 2**30, 1)},
         "python": platform.python_version(),
         "settings": {name: value for name, value in os.environ.items() if name.startswith("RECSYS_")},
@@ -256,6 +257,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--compare", action="store_true", help="show the growth over the sizes that were run")
     parser.add_argument("--profile", type=Path, help="folder for a cProfile of each stage; it slows Python down")
+    parser.add_argument("--until", default="", metavar="STAGE", help="the last stage that is run, e.g. 'ranking set'")
     chosen = parser.parse_args()
     console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
     if chosen.compare:
@@ -263,7 +265,7 @@ def main() -> int:
         return 0
     if chosen.profile:
         chosen.profile.mkdir(parents=True, exist_ok=True)
-    found = run(chosen.users, chosen.seed, console, chosen.profile and chosen.profile.resolve())
+    found = run(chosen.users, chosen.seed, console, chosen.until, chosen.profile and chosen.profile.resolve())
     show(found, console)
     return 0 if found["completed"] else 1
 

@@ -19,9 +19,13 @@ from tests.benchmarks.made_shop import MadeShop, load_made_shop
 
 
 class Reporter:
-    """Tells of each stage when it begins and when it ends, and with a folder keeps a profile of it."""
+    """Tells of each stage when it begins and when it ends, and with a folder keeps a profile of it.
 
-    def __init__(self, pipe: int, profiles: Path | None) -> None:
+    After the stage ``until``, if one is named, the process ends.
+    """
+
+    def __init__(self, pipe: int, until: str | None, profiles: Path | None) -> None:
+        self._until = until
         self._stream = os.fdopen(pipe, "w", encoding="utf-8", buffering=1)
         self._profiles = profiles
         self._profile: cProfile.Profile | None = None
@@ -35,16 +39,18 @@ class Reporter:
         cpu = sum(one.ru_utime + one.ru_stime for one in used)
         line = {"stage": stage, "cpu_seconds": cpu, "result": None if result is None else dict(result)}
         self._stream.write(json.dumps(line, default=str) + "\n")
+        if result is not None and stage == self._until:
+            raise SystemExit
         if result is None and self._profiles is not None:
             self._profile = cProfile.Profile()
             self._profile.enable()
 
 
-def main(pipe: int, users: int, seed: int, profiles: Path | None) -> None:
+def main(pipe: int, users: int, seed: int, until: str | None, profiles: Path | None) -> None:
     """Run everything in the home that the environment names."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     settings = load_settings()
-    report = Reporter(pipe, profiles)
+    report = Reporter(pipe, until, profiles)
     made = settings.resolved_home / "made"
     if not (settings.resolved_home / "warehouse.duckdb").exists():
         _make(settings, report, MadeShop(users, seed, settings.namespace), made)
@@ -66,4 +72,5 @@ def _make(settings: Settings, report: Reporter, shop: MadeShop, folder: Path) ->
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4]) if len(sys.argv) > 4 else None)
+    numbers, (stage, folder) = map(int, sys.argv[1:4]), sys.argv[4:]
+    main(*numbers, stage or None, Path(folder) if folder else None)
