@@ -27,6 +27,7 @@ from urllib.parse import unquote, urlparse
 
 from filelock import FileLock, Timeout
 
+from recsys import erasures
 from recsys.errors import AlteredError, DiskFullError, NotFoundError, SettingsError
 from recsys.settings import Settings
 
@@ -98,7 +99,8 @@ def within_home(
         for name in given.keys() & URIS:
             for uri in _uris_in(given[name]):
                 _require_below(root, name, uri)
-        return stage(settings, *args, **given)
+        with erasures.reading(root):
+            return stage(settings, *args, **given)
 
     return confined
 
@@ -289,7 +291,7 @@ class ArtifactStore:
             place.mkdir(parents=True, exist_ok=True)
             _sweep(place)
             # The kernel drops the lock of a killed process: that tells its drafts from those that are being filled.
-            with FileLock(_lock_of(draft)):
+            with erasures.reading(self.root), FileLock(_lock_of(draft)):
                 try:
                     draft.mkdir()
                     yield draft
@@ -298,23 +300,28 @@ class ArtifactStore:
                     _lock_of(draft).unlink(missing_ok=True)
 
     def adopt(self, draft: Path, kind: str, name: str, facts: dict[str, Any]) -> Artifact:
-        """Rename a filled draft to its final name. Two makers at once are harmless: the first is kept."""
+        """Rename a filled draft to its final name. Two makers at once are harmless: the first is kept.
+
+        Raises:
+            ErasedMeanwhileError: if a customer was erased since the draft, or the stage, was begun.
+        """
         folder = self.root / kind / name
         text = _seal(draft, facts)
         (draft / DONE).write_text(text, encoding="utf-8")
-        was_there = folder.exists()  # asked first: what another maker puts there meanwhile is whole
-        found = self.find(kind, name)
-        if found:
-            return found
-        if was_there:
-            _discard(folder)
-        try:
-            draft.rename(folder)
-        except OSError:
+        with erasures.Watch.of(self.root).keeping():
+            was_there = folder.exists()  # asked first: what another maker puts there meanwhile is whole
             found = self.find(kind, name)
-            if found is None:
-                raise
-            return found
+            if found:
+                return found
+            if was_there:
+                _discard(folder)
+            try:
+                draft.rename(folder)
+            except OSError:
+                found = self.find(kind, name)
+                if found is None:
+                    raise
+                return found
         return Artifact(folder.as_uri(), False, json.loads(text)["facts"])
 
     def discard(self, kind: str, name: str) -> None:

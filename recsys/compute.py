@@ -6,7 +6,8 @@ kept has an explicit order, and sums of floats are done in decimals.
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,22 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
 
 from recsys.settings import Settings
 
 ROWS_PER_GROUP = 122_880
+
+
+@cache
+def _libraries() -> ThreadpoolController:
+    return ThreadpoolController()  # to look for them takes milliseconds
+
+
+def one_blas_thread() -> AbstractContextManager[object]:
+    """Let numpy's products of matrices run in one thread: more would change the last digits."""
+    limited: AbstractContextManager[object] = _libraries().limit(limits=1, user_api="blas")
+    return limited
 
 
 @contextmanager

@@ -73,14 +73,13 @@ def list_mark(settings: Settings, warehouse: Warehouse, mark: str, erasure_id: s
     DoNotProcess.synced(settings, warehouse)
 
 
-def leave_out(settings: Settings, warehouse: Warehouse, users: Path, events: Path) -> int:
+def leave_out(settings: Settings, warehouse: Warehouse, *files: Path) -> int:
     """Take out of extracted files whoever must not be processed.
 
     Args:
         settings: where the list is.
         warehouse: has the list, too.
-        users: a Parquet file with user_id; it is rewritten if somebody has to go.
-        events: the same.
+        files: Parquet files with user_id, which are rewritten if somebody has to go.
 
     Returns:
         The number of rows that were left out.
@@ -89,10 +88,10 @@ def leave_out(settings: Settings, warehouse: Warehouse, users: Path, events: Pat
     if not listed.marks:
         return 0
     with duckdb.connect() as bench:
-        found = listed.among(row[0] for path in (users, events) for row in _distinct(bench, path))
+        found = listed.among(row[0] for path in files for row in _distinct(bench, path))
         if not found:
             return 0
-        gone = sum(_without(bench, path, found) for path in (users, events))
+        gone = sum(_without(bench, path, found) for path in files)
     LOG.warning(
         "The warehouse still holds %d customers who were erased and are not to be processed: their %d rows were left "
         "out. recsys retain removes them.",

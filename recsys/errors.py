@@ -53,6 +53,10 @@ class ConflictError(RecsysError):
     """Somebody else changed what is live meanwhile: the compare-and-set did not match."""
 
 
+class ErasedMeanwhileError(RecsysError):
+    """A customer was erased while a stage was at work on data with them: what it made was not kept."""
+
+
 class RefusedError(ConflictError):
     """A decision that can't be taken as things stand: another try can't help, another decision can."""
 

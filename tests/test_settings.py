@@ -1,9 +1,11 @@
 """Settings from variables and files: what names one setting leaves the others as they are."""
 
+import os
 from pathlib import Path
 
 import pytest
 
+from recsys.doctor.places import variable_findings
 from recsys.errors import SettingsError
 from recsys.settings import PlacementSettings, Settings, load_settings
 
@@ -64,3 +66,26 @@ def test_a_placement_ranks_with_its_own_settings_and_the_common_ones(monkeypatch
 def test_what_cannot_be_used_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str, message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         read(monkeypatch, **{name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("RECSYS_HOEM", "RECSYS_HOEM is no setting and has no effect. Did you mean RECSYS_HOME?"),
+        (
+            "RECSYS_RANKR__TREES",
+            "RECSYS_RANKR__TREES is no setting and has no effect. Did you mean RECSYS_RANKER__TREES?",
+        ),
+        ("RECSYS_XYZZY", "RECSYS_XYZZY is no setting and has no effect."),
+    ],
+)
+def test_a_variable_that_has_no_effect_is_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, name: str, told: str
+) -> None:
+    monkeypatch.setenv("RECSYS_THREADS", "1")
+    load_settings()
+    assert caplog.messages == []
+    monkeypatch.setenv(name, "1")
+    load_settings()
+    assert caplog.messages == [told]
+    assert [one.found for one in variable_findings(os.environ)] == [told]

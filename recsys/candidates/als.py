@@ -6,6 +6,7 @@ from scipy import sparse
 from threadpoolctl import threadpool_limits
 
 from recsys.candidates.base import Generator, Scores, State, tastes
+from recsys.compute import one_blas_thread
 from recsys.history import History
 from recsys.settings import Settings
 
@@ -28,6 +29,7 @@ class ALS(Generator):
     """
 
     name = "als"
+    is_dense = True
 
     def fit(self, history: History, settings: Settings) -> None:
         """Learn the products' factors. One BLAS thread: more of them would change the last digits."""
@@ -48,10 +50,12 @@ class ALS(Generator):
             model.item_factors = start.astype(np.float32)
             model.user_factors = np.zeros((history.shape[0], chosen.als_factors), np.float32)
             model.fit(confidence(history, chosen.als_alpha), show_progress=False)
-        self.factors: NDArray[np.float32] = model.item_factors
-        self._use(settings)
+        self._use(model.item_factors, settings)
 
-    def _use(self, settings: Settings) -> None:
+    def _use(self, factors: NDArray[np.float32], settings: Settings) -> None:
+        self.factors = factors
+        with threadpool_limits(1, "blas"):
+            self._gram = factors.T @ factors
         self._alpha, self._regularisation = (
             settings.candidates.als_alpha,
             settings.candidates.als_regularisation,
@@ -63,24 +67,24 @@ class ALS(Generator):
 
     def restore(self, state: State, settings: Settings) -> None:
         """Take the factors back."""
-        self.factors = np.asarray(state["factors"])
-        self._use(settings)
+        self._use(np.asarray(state["factors"]), settings)
 
     def scores(self, history: History, users: NDArray[np.int32]) -> Scores:
         """Solve the customers' factors and multiply."""
         rows = tastes(history.interest[users])
-        with threadpool_limits(1, "blas"):
-            gram = self.factors.T @ self.factors
-            edges = rows.indptr
-            spans = [slice(edges[row], edges[row + 1]) for row in range(len(users))]
-            own = np.stack([self._solve(gram, rows.indices[span], rows.data[span]) for span in spans])
+        edges = rows.indptr
+        spans = [slice(edges[row], edges[row + 1]) for row in range(len(users))]
+        with one_blas_thread():
+            sides = [self._sides(rows.indices[span], rows.data[span]) for span in spans]
+            left, right = (np.stack(side) for side in zip(*sides, strict=True))
+            own = np.linalg.solve(left, right[:, :, None])[:, :, 0].astype(np.float32)
             return np.asarray(own @ self.factors.T, dtype=np.float32)
 
-    def _solve(
-        self, gram: NDArray[np.float32], columns: NDArray[np.integer], data: NDArray[np.float32]
-    ) -> NDArray[np.float32]:
-        """Solve (Y'Y + Y'(C - I)Y + lambda I) x = Y'C p for one customer."""
+    def _sides(
+        self, columns: NDArray[np.integer], data: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return both sides of (Y'Y + Y'(C - I)Y + lambda I) x = Y'C p for one customer."""
         liked = self.factors[columns]
         extra = (self._alpha * data)[:, None]
-        left = gram + (liked * extra).T @ liked + self._regularisation * np.eye(gram.shape[0], dtype=np.float32)
-        return np.linalg.solve(left, ((1 + extra) * liked).sum(axis=0)).astype(np.float32)
+        ridge = self._regularisation * np.eye(self._gram.shape[0], dtype=np.float32)
+        return self._gram + (liked * extra).T @ liked + ridge, ((1 + extra) * liked).sum(axis=0)

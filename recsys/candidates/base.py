@@ -24,6 +24,7 @@ from recsys.settings import Settings
 
 State: TypeAlias = dict[str, sparse.csr_array | NDArray[np.generic]]
 BLOCK = 256  # customers scored at once: memory is bounded by block x products
+ROOM = 6_000_000  # scores at once where every product gets one: what is larger is asked of the system anew each time
 BECAUSE = "{because}"
 FITS = "Fits what you usually buy."
 FITS_LOOKS = "Fits what you looked at."  # told to customers who never bought
@@ -38,6 +39,7 @@ class Generator(Protocol):
         scoring_needs: those of them that are there when customers are scored, too.
         keyed_by_customer: whether the fitted state holds rows of customers; such a state is kept with a
             publication's state and never in a registered model.
+        is_dense: whether every product gets a score of its own for every customer.
         by_placement: whether the scores depend on the placement that the history names.
         sentence: what customers are told about a product that this generator carries. It may speak of
             ``{because}``, the title of what ``because`` names (where that is nothing, they are told that the
@@ -48,6 +50,7 @@ class Generator(Protocol):
     needs: tuple[Need, ...] = ()
     scoring_needs: tuple[Need, ...] = ()
     keyed_by_customer: bool = False
+    is_dense: bool = False
     by_placement: bool = False
     sentence: str = FITS
 
@@ -139,10 +142,11 @@ def propose_each(
     generator: Generator, history: History, users: NDArray[np.int32], k: int, variants: Sequence[bool]
 ) -> Iterator[tuple[Proposals, ...]]:
     """Yield what ``propose`` yields for several values of ``repeats``, scoring each block of customers once."""
-    for start in range(0, len(users), BLOCK):
-        block = users[start : start + BLOCK]
+    size = min(BLOCK, max(16, ROOM // max(history.shape[1], 1))) if generator.is_dense else BLOCK
+    for start in range(0, len(users), size):
+        block = users[start : start + size]
         scores = generator.scores(history, block)
-        yield tuple(choose(scores, history, block, k, repeats=repeats) for repeats in variants)
+        yield choose(scores, history, block, k, variants)
 
 
 def write_proposals(blocks: Iterable[Proposals], path: Path) -> Path:

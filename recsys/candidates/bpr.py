@@ -6,6 +6,7 @@ from scipy import sparse
 from threadpoolctl import threadpool_limits
 
 from recsys.candidates.base import Generator, Scores, State
+from recsys.compute import one_blas_thread
 from recsys.history import History
 from recsys.settings import Settings
 
@@ -18,6 +19,7 @@ class BPR(Generator):
     """
 
     name = "bpr"
+    is_dense = True
     keyed_by_customer = True
     _customers: NDArray[np.float32]
     _products: NDArray[np.float32]
@@ -51,7 +53,7 @@ class BPR(Generator):
 
     def scores(self, history: History, users: NDArray[np.int32]) -> Scores:
         """Multiply the factors; customers without history get nothing."""
-        with threadpool_limits(1, "blas"):
+        with one_blas_thread():
             found = np.asarray(self._customers[users] @ self._products.T, dtype=np.float32)
         known = np.diff(history.interest.indptr)[users] > 0
         found[~known] = -np.inf

@@ -4,6 +4,7 @@ Each score becomes one whole number that sorts by customer, then by score (best 
 numbers does what would otherwise be done customer by customer.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -18,8 +19,7 @@ Floats: TypeAlias = NDArray[np.float32]
 _PRODUCT_BITS: Final = 24  # of a number: so many products can be told apart, 16 million
 _SCORE_BITS: Final = 32
 _SIGN: Final = np.uint32(1 << 31)
-_PIECE: Final = 128  # products whose highest score is looked at together, at most
-_PIECES: Final = 2  # of them for each product that is chosen, at least: the bound is sharp
+_PIECE: Final = 128  # products whose highest score is looked at together
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,9 @@ def best(scores: NDArray[np.float32], columns: NDArray[np.int32], k: int) -> NDA
     return kept[order]
 
 
-def choose(scores: Scores, history: History, users: NDArray[np.int32], k: int, *, repeats: bool) -> Proposals:
+def choose(
+    scores: Scores, history: History, users: NDArray[np.int32], k: int, variants: Sequence[bool]
+) -> tuple[Proposals, ...]:
     """Return the best k products of each customer; of equal scores, the lower column.
 
     Args:
@@ -70,64 +72,72 @@ def choose(scores: Scores, history: History, users: NDArray[np.int32], k: int, *
         history: holds the customers' rows.
         users: (b,) rows of the history, 256 at most.
         k: products a customer, at most.
-        repeats: whether products that the customer had an event with may be chosen.
+        variants: whether products that the customer had an event with may be chosen; what is returned is one of each.
     """
-    seen = None if repeats else history.seen[users]
-    is_dense = isinstance(scores, np.ndarray)
-    found = _of_dense(scores, seen, k) if is_dense else _of_sparse(scores, seen, k)
-    row, column, score = _sorted(found)
-    first = np.searchsorted(row, row)
-    rank = np.arange(len(row)) - first + 1
-    kept = rank <= k
+    seen = None if all(variants) else history.seen[users]
+    wanted = np.full(len(users), k) if seen is None else k + np.diff(seen.indptr)
+    found = _sorted(_likely(scores, wanted))
+    new = found if seen is None else found.where(~_has(seen, found.row, found.column))
+    return tuple(_first(found if repeats else new, history, users, k) for repeats in variants)
+
+
+def _first(found: _Entries, history: History, users: NDArray[np.int32], k: int) -> Proposals:
+    """Return the first k of each customer's sorted entries."""
+    start = np.searchsorted(found.row, np.arange(len(users)))
+    rank = np.arange(len(found.row)) - start[found.row] + 1
+    kept = np.flatnonzero(rank <= k)
     return Proposals(
-        user_idx=users[row[kept]].astype(np.int32),
-        item_idx=history.items[column[kept]],
-        score=score[kept],
+        user_idx=users[found.row[kept]].astype(np.int32),
+        item_idx=history.items[found.column[kept]],
+        score=found.score[kept],
         rank=rank[kept].astype(np.int16),
     )
 
 
-def _of_sparse(scores: sparse.csr_array, seen: sparse.csr_array | None, k: int) -> _Entries:
-    """Return the entries that may be among the best k of each customer."""
+def _likely(scores: Scores, wanted: NDArray[np.integer]) -> _Entries:
+    """Return the entries that may be among so many best ones of each customer, and others."""
+    if not isinstance(scores, np.ndarray):
+        return _of_sparse(scores, wanted)
+    if not scores.size or scores.strides[0]:
+        return _of_dense(scores, wanted)
+    # The same to everyone: what nobody can reach is left out.
+    columns = np.arange(scores.shape[1], dtype=np.int32)
+    columns = np.sort(best(np.where(np.isfinite(scores[0]), scores[0], -np.inf), columns, int(wanted.max())))
+    found = _above(scores[:, columns], np.full(len(scores), -np.inf, np.float32))
+    return _Entries(found.row, columns[found.column].astype(np.intp), found.score)
+
+
+def _of_sparse(scores: sparse.csr_array, wanted: NDArray[np.integer]) -> _Entries:
     lengths = np.diff(scores.indptr)
-    wanted = np.full(len(lengths), k) if seen is None else k + np.diff(seen.indptr)
     least = np.zeros(len(lengths), scores.dtype)
     for long in np.flatnonzero(lengths > 2 * wanted).tolist():
         values, place = scores.data[scores.indptr[long] : scores.indptr[long + 1]], lengths[long] - wanted[long]
         least[long] = max(np.partition(values, place)[place], 0)
-    row = np.repeat(np.arange(len(lengths)), lengths)
-    kept = (scores.data >= least[row]) & (scores.data > 0)
-    found = _Entries(row[kept], scores.indices[kept].astype(np.intp), scores.data[kept].astype(np.float32))
-    return found if seen is None else found.where(~_has(seen, found.row, found.column))
+    kept = np.flatnonzero((scores.data >= np.repeat(least, lengths)) & (scores.data > 0))
+    row = np.searchsorted(scores.indptr, kept, side="right") - 1
+    return _Entries(row, scores.indices[kept].astype(np.intp), scores.data[kept].astype(np.float32))
 
 
-def _of_dense(scores: Floats, seen: sparse.csr_array | None, k: int) -> _Entries:
-    """Return the entries that may be among the best k of each customer."""
-    most = 0 if seen is None else int(np.diff(seen.indptr).max(initial=0))
-    columns = np.arange(scores.shape[1], dtype=np.int32)
-    if scores.strides[0] == 0 and len(scores):  # the same to everyone: what nobody can reach is left out
-        columns = np.sort(best(np.where(np.isfinite(scores[0]), scores[0], -np.inf), columns, k + most))
-        scores = scores[:, columns]
-        found = _above(scores, np.full(len(scores), -np.inf, np.float32))
-        found = _Entries(found.row, columns[found.column].astype(np.intp), found.score)
-        return found if seen is None else found.where(~_has(seen, found.row, found.column))
-    if seen is not None:
-        scores = scores.copy()
-        scores[np.repeat(np.arange(len(scores)), np.diff(seen.indptr)), seen.indices] = -np.inf
-    return _above(scores, _least(scores, k))
-
-
-def _least(scores: Floats, k: int) -> Floats:
-    """Return (b,) a bound that at least k scores of each row reach: the k-th highest of the pieces' highest."""
-    piece = max(1, min(_PIECE, scores.shape[1] // (_PIECES * k)))
-    pieces = scores.shape[1] // piece
-    if pieces < k:
-        return np.full(len(scores), -np.inf, np.float32)
-    whole = scores[:, : pieces * piece].reshape(len(scores), pieces, piece)
+def _of_dense(scores: Floats, wanted: NDArray[np.integer]) -> _Entries:
+    """Look for them piece by piece: where the highest score doesn't reach what so many pieces' do, there is none."""
+    width = int(np.clip(scores.shape[1] // (2 * wanted.max(initial=1)), 1, _PIECE))
+    pieces = scores.shape[1] // width
+    if pieces < wanted.max(initial=1):
+        return _above(scores, np.full(len(scores), -np.inf, np.float32))
+    whole = scores[:, : pieces * width].reshape(len(scores), pieces, width)
     highest = whole.max(axis=2)
     if not (highest < np.inf).all():  # not numbers, or infinite: they are never chosen, so they may bound nothing
         highest = np.where(np.isfinite(whole), whole, -np.inf).max(axis=2)
-    return np.asarray(np.partition(highest, pieces - k, axis=1)[:, pieces - k])
+    least = np.sort(highest, axis=1)[np.arange(len(scores)), pieces - wanted]
+    row, piece = np.nonzero(highest >= least[:, None])
+    of_pieces = _above(whole[row, piece], least[row])
+    column = piece[of_pieces.row] * width + of_pieces.column
+    rest = _above(scores[:, pieces * width :], least)
+    return _Entries(
+        np.concatenate([row[of_pieces.row], rest.row]),
+        np.concatenate([column, rest.column + pieces * width]),
+        np.concatenate([of_pieces.score, rest.score]),
+    )
 
 
 def _above(scores: Floats, least: Floats) -> _Entries:
@@ -146,8 +156,8 @@ def _has(matrix: sparse.csr_array, row: NDArray[np.intp], column: NDArray[np.int
     return held[at] == asked if len(held) else np.zeros(len(asked), bool)
 
 
-def _sorted(found: _Entries) -> tuple[NDArray[np.intp], NDArray[np.intp], Floats]:
-    """Return rows, columns and scores by row, score (highest first) and column."""
+def _sorted(found: _Entries) -> _Entries:
+    """Return entries by row, score (highest first) and column."""
     # Adding zero makes the two zeros one. Flipped like this, the bits of floats are in the order of their values.
     bits = (found.score + np.float32(0)).view(np.uint32)
     rising = np.where(bits & _SIGN, ~bits, bits | _SIGN)
@@ -159,4 +169,4 @@ def _sorted(found: _Entries) -> tuple[NDArray[np.intp], NDArray[np.intp], Floats
     bits = np.where(rising & _SIGN, rising & ~_SIGN, ~rising)
     row = (key >> np.uint64(_SCORE_BITS + _PRODUCT_BITS)).astype(np.intp)
     column = (key & np.uint64((1 << _PRODUCT_BITS) - 1)).astype(np.intp)
-    return row, column, bits.view(np.float32)
+    return _Entries(row, column, bits.view(np.float32))

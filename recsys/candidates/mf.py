@@ -9,6 +9,7 @@ from scipy import sparse
 from threadpoolctl import threadpool_limits
 
 from recsys.candidates.base import Generator, Scores, State
+from recsys.compute import one_blas_thread
 from recsys.history import History, Need
 from recsys.settings import CandidateSettings, Settings
 
@@ -106,6 +107,7 @@ class MF(Generator):
     """Proposes what customers who rated something would rate highest, of the products that anybody rated."""
 
     name = "mf"
+    is_dense = True
     needs: tuple[Need, ...] = ("ratings",)
     keyed_by_customer = True
     sentence = "You are likely to rate this highly."
@@ -123,7 +125,7 @@ class MF(Generator):
 
     def scores(self, history: History, users: NDArray[np.int32]) -> Scores:
         """Return the predicted ratings, less their mean; nothing for customers who rated nothing."""
-        with threadpool_limits(1, "blas"):
+        with one_blas_thread():
             found = np.asarray(self._customers[users] @ self._products.T, dtype=np.float32)
         found[~self._raters[users]] = -np.inf
         found[:, ~self._rated] = -np.inf

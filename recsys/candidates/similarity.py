@@ -220,21 +220,23 @@ def strongest(blocks: Iterable[sparse.csr_array], k: int, n: int) -> sparse.csr_
         k: entries kept of a row.
         n: rows and columns in all.
     """
-    columns, values = [], []
-    counts: list[int] = []
+    parts: list[_Found] = [(np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.float32))]
+    first = 0
     for block in blocks:
-        for start, stop in zip(block.indptr[:-1], block.indptr[1:], strict=True):
-            column, value = block.indices[start:stop], block.data[start:stop]
-            usable = (value > 0) & (column != len(counts))
-            column, value = column[usable], value[usable]
-            order = best(value, column, k)
-            columns.append(column[order])
-            values.append(value[order].astype(np.float32))
-            counts.append(len(order))
-    indptr = np.concatenate([[0], np.cumsum(counts)])
-    none = np.empty(0, np.int32)
-    parts = (np.concatenate([none.astype(np.float32), *values]), np.concatenate([none, *columns]), indptr)
-    result = sparse.csr_array(parts, shape=(n, n))
+        rows = np.repeat(np.arange(first, first + block.shape[0], dtype=np.int32), np.diff(block.indptr))
+        usable = (block.data > 0) & (block.indices != rows)
+        row, column, value = rows[usable], block.indices[usable].astype(np.int32), block.data[usable]
+        edges = np.append(0, np.cumsum(np.bincount(row - first, minlength=block.shape[0])))
+        kept = np.ones(len(row), bool)
+        for long in np.flatnonzero(np.diff(edges) > k).tolist():
+            span = slice(edges[long], edges[long + 1])
+            kept[span] = False
+            kept[edges[long] + best(value[span], column[span], k)] = True
+        parts.append((row[kept], column[kept], value[kept].astype(np.float32)))
+        first += block.shape[0]
+    row, column, value = (np.concatenate(some) for some in zip(*parts, strict=True))
+    indptr = np.append(0, np.cumsum(np.bincount(row, minlength=n)))
+    result = sparse.csr_array((value, column, indptr), shape=(n, n))
     result.sort_indices()
     return result
 

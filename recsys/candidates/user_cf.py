@@ -53,8 +53,9 @@ class UserCF(Generator):
         told: list[str] = []
         for start in range(0, len(users), BLOCK):
             block = slice(start, start + BLOCK)
-            found = sparse.csr_array(self.neighbours[users[block]] @ self.bought)
-            is_true = found[np.arange(found.shape[0]), columns[block]] > 0
+            rows, place = np.unique(users[block], return_inverse=True)
+            found = sparse.csr_array(self.neighbours[rows] @ self.bought)
+            is_true = found[place, columns[block]] > 0
             told += [self.sentence if one else FITS for one in np.asarray(is_true).ravel()]
         return told
 

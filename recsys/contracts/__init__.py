@@ -18,11 +18,12 @@ from recsys.contracts.quarantine import (
 )
 from recsys.contracts.replaying import Replayed, replay
 from recsys.contracts.report import Failure, Report
-from recsys.contracts.rows import rejected_rows
+from recsys.contracts.rows import JUDGED, rejected_rows
 from recsys.contracts.rules import Rule, rules_of, written_rules
 
 __all__ = [
     "COLUMNS",
+    "JUDGED",
     "Base",
     "Failure",
     "Quarantined",

@@ -1,6 +1,7 @@
 """The check of extracted tables: judged rows, and one report of all failures."""
 
 from datetime import datetime
+from pathlib import Path
 
 import duckdb
 
@@ -21,6 +22,7 @@ def check_tables(
     latest_allowed: datetime,
     now: datetime,
     base: Base | None = None,
+    folder: Path | None = None,
 ) -> Report:
     """Judge the relations ``extracted_T`` by the contracts.
 
@@ -34,6 +36,7 @@ def check_tables(
         latest_allowed: events later than this lie in the future.
         now: naive UTC.
         base: the last good snapshot, if there is one.
+        folder: an empty one for the checked events, which are many; they are held in memory if None.
 
     Returns:
         All that is wrong; whether it stops is for the caller to ask.
@@ -42,7 +45,7 @@ def check_tables(
         SettingsError: if the settings name a rule that isn't there.
     """
     rules = rules_of(settings.contracts)
-    judge_rows(engine, settings, rules, latest_allowed)
+    judge_rows(engine, settings, rules, latest_allowed, folder)
     failures, rows, rejected = row_failures(engine, rules, settings.contracts.examples)
     [(newest,)] = engine.execute("select max(occurred_at) from valid_events").fetchall()
     if base is not None:

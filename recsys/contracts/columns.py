@@ -76,6 +76,22 @@ COLUMNS: Final[dict[str, dict[str, str]]] = {
         c.SEASON_TO: TEXT,
         c.KNOWN_AT: TIME,
     },
+    c.CAMPAIGNS: {
+        c.CAMPAIGN_ID: TEXT,
+        c.USER_ID: TEXT,
+        c.KIND: TEXT,
+        c.STARTS_AT: TIME,
+        c.ENDS_AT: TIME,
+        c.KNOWN_AT: TIME,
+    },
+    c.COUPONS: {c.COUPON_ID: TEXT, c.CAMPAIGN_ID: TEXT, c.ITEM_ID: TEXT, c.KNOWN_AT: TIME},
+    c.REDEMPTIONS: {
+        c.REDEMPTION_ID: TEXT,
+        c.USER_ID: TEXT,
+        c.COUPON_ID: TEXT,
+        c.CAMPAIGN_ID: TEXT,
+        c.REDEEMED_AT: TIME,
+    },
     c.SOURCES: {"has_item_history": TRUTH},
     c.EVENTS: {
         c.EVENT_ID: TEXT,

@@ -30,10 +30,18 @@ _ARROW: Final = {NUMBER: pa.float64(), TIME: pa.timestamp("us"), TRUTH: pa.bool_
 _TELLING: Final = {
     c.USERS: (c.USER_ID, c.CREATED_AT),
     c.PROMOTIONS: (c.ITEM_ID, c.MARKET, c.STARTS_AT, c.ENDS_AT, c.KNOWN_AT),
+    c.CAMPAIGNS: (c.CAMPAIGN_ID, c.USER_ID, c.STARTS_AT, c.ENDS_AT, c.KNOWN_AT),
+    c.COUPONS: (c.COUPON_ID, c.CAMPAIGN_ID, c.ITEM_ID, c.KNOWN_AT),
+    c.REDEMPTIONS: (c.REDEMPTION_ID, c.USER_ID, c.COUPON_ID, c.CAMPAIGN_ID, c.REDEEMED_AT),
     c.ITEM_RULES: (c.RULE_ID, c.KIND, c.ITEM_ID, c.OTHER_ITEM_ID, c.STARTS_AT, c.ENDS_AT),
     c.EVENTS: (c.EVENT_ID, c.USER_ID, c.ITEM_ID, c.EVENT_TYPE, c.OCCURRED_AT, c.BASKET_ID),
 }
-_KEYS: Final = {c.USERS: c.USER_ID, c.ITEM_RULES: c.RULE_ID, c.EVENTS: c.EVENT_ID}
+_KEYS: Final = {
+    c.USERS: c.USER_ID,
+    c.ITEM_RULES: c.RULE_ID,
+    c.REDEMPTIONS: c.REDEMPTION_ID,
+    c.EVENTS: c.EVENT_ID,
+}
 
 Row = dict[str, Any]
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Final
 
 import duckdb
@@ -14,21 +15,31 @@ from recsys.contracts.rules import QUARANTINE, Rule
 from recsys.settings import Settings
 
 # In an order in which each may ask for the valid rows of those before.
-TABLES: Final = (c.USERS, c.ITEMS, c.ITEM_VERSIONS, c.PROMOTIONS, c.ITEM_RULES, c.EVENTS)
+JUDGED: Final = (c.CAMPAIGNS, c.COUPONS, c.REDEMPTIONS)
+"""Tables whose rows are judged though no snapshot holds them."""
+TABLES: Final = (c.USERS, c.ITEMS, c.ITEM_VERSIONS, c.PROMOTIONS, c.ITEM_RULES, *JUDGED, c.EVENTS)
 # What an example is told by. A customer's id has no place in a report.
 _KEYS: Final = {
     c.ITEMS: (c.ITEM_ID,),
     c.ITEM_VERSIONS: (c.ITEM_ID, c.VALID_FROM),
     c.PROMOTIONS: (c.ITEM_ID, c.STARTS_AT),
     c.ITEM_RULES: (c.RULE_ID,),
+    c.CAMPAIGNS: (c.CAMPAIGN_ID, c.STARTS_AT),
+    c.COUPONS: (c.COUPON_ID, c.CAMPAIGN_ID, c.ITEM_ID),
+    c.REDEMPTIONS: (c.REDEMPTION_ID,),
     c.EVENTS: (c.EVENT_ID,),
 }
+_HELD_ROWS: Final = 65_536  # of a range of buckets, before they are written
+_BUCKETS_A_FILE: Final = 256
 _HIDDEN: Final = (c.USER_ID,)
 # Columns by which rules ask: no part of the row.
 _ASKED: Final = {
     c.USERS: ("nth",),
     c.ITEMS: ("nth",),
     c.ITEM_VERSIONS: ("nth", "has_item"),
+    c.CAMPAIGNS: ("nth", "has_user"),
+    c.COUPONS: ("nth", "has_item"),
+    c.REDEMPTIONS: ("nth", "has_user"),
     c.EVENTS: ("has_item", "has_user", "is_bot", "is_busy", "is_repeating", "is_pushing", "is_double", "nth_of_id"),
 }
 
@@ -40,39 +51,72 @@ def bits_of(rules: Iterable[Rule], table: str) -> dict[str, int]:
 
 
 def judge_rows(
-    engine: duckdb.DuckDBPyConnection, settings: Settings, rules: Sequence[Rule], latest_allowed: datetime
+    engine: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    rules: Sequence[Rule],
+    latest_allowed: datetime,
+    folder: Path | None = None,
 ) -> None:
     """Make ``checked_T``, ``valid_T`` and ``rejected_T`` from ``extracted_T``, for every table T.
 
-    ``checked_T`` is ``extracted_T`` and what its rules ask, with ``broken`` (the bits of the rules that the row
-    breaks) and ``rule`` (what the first one says that puts it into quarantine, null if none does).
+    ``checked_T`` is ``extracted_T`` with ``broken`` (the bits of the rules that the row breaks) and ``rule`` (what the
+    first one says that puts it into quarantine, null if none does).
+
+    Args:
+        engine: has ``extracted_T``.
+        settings: limits.
+        rules: that are in force.
+        latest_allowed: events later than this lie in the future.
+        folder: where checked events are kept as files by ranges of buckets, so that who asks for a range reads no
+            other; in memory if None.
     """
     _lay_limits(engine, settings, latest_allowed)
+    engine.execute(read_sql("contracts", "suspects.sql"))
     for table in TABLES:
         mine = [rule for rule in rules if rule.table == table and rule.broken]
         bits = bits_of(rules, table)
-        # So many promotions are best read twice: the others are kept.
-        kind = "view" if table == c.PROMOTIONS else "table"
         flags = " | ".join(f"(case when {rule.broken} then {bits[rule.id]} else 0 end)" for rule in mine) or "0"
         says = " ".join(
             f"when broken & {bits[rule.id]} <> 0 then '{rule.says.replace(chr(39), chr(39) * 2)}'"
             for rule in mine
             if rule.severity == QUARANTINE
         )
-        engine.execute(
-            f"create temp {kind} checked_{table} as with looked_at as ({read_sql('contracts', f'{table}.sql')}), "
+        asked = ", ".join(_ASKED.get(table, ()))
+        shown = f"* exclude ({asked})" if asked else "*"
+        checked = (
+            f"with looked_at as ({read_sql('contracts', f'{table}.sql')}), "
             f"flagged as (select looked_at.*, {flags} as broken from looked_at cross join contract_limits as limits) "
-            f"select *, case {says} else null end as rule from flagged"
+            f"select {shown}, case {says} else null end as rule from flagged"
         )
-        asked = ", ".join((*_ASKED.get(table, ()), "broken", "rule"))
+        if table == c.EVENTS and folder is not None:
+            _keep_events(engine, checked, folder)
+        else:
+            # So many promotions are best read twice: the others are kept.
+            kind = "view" if table == c.PROMOTIONS else "table"
+            engine.execute(f"create temp {kind} checked_{table} as {checked}")
         bucket = f", {c.BUCKET}" if table == c.EVENTS else ""
         engine.execute(
-            f"create temp view valid_{table} as select * exclude ({asked}) from checked_{table} where rule is null"
+            f"create temp view valid_{table} as select * exclude (broken, rule) from checked_{table} where rule is null"
         )
         engine.execute(
-            f"create temp view rejected_{table} as select * exclude ({asked}{bucket}), rule from checked_{table} "
+            f"create temp view rejected_{table} as select * exclude (broken{bucket}) from checked_{table} "
             "where rule is not null"
         )
+
+
+def _keep_events(engine: duckdb.DuckDBPyConnection, checked: str, folder: Path) -> None:
+    """Make ``checked_events`` a view of files below a folder, one or some a range of buckets."""
+    engine.execute(f"set partitioned_write_flush_threshold = {_HELD_ROWS}")
+    target = str(folder).replace("'", "''")
+    engine.execute(
+        f"copy (select *, {c.BUCKET} // {_BUCKETS_A_FILE} as part from ({checked}) as checked) to '{target}' "
+        "(format parquet, partition_by (part), compression 'lz4_raw')"
+    )
+    files = sorted(str(path) for path in folder.rglob("*.parquet"))
+    if files:
+        engine.from_parquet(files, hive_partitioning=False).create_view("checked_events")
+    else:
+        engine.execute(f"create temp table checked_events as {checked}")
 
 
 def row_failures(

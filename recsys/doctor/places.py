@@ -1,12 +1,14 @@
-"""The home folder, its disk, and the threads that a stage uses."""
+"""The home folder, its disk, the threads that a stage uses, and variables that have no effect."""
 
 import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Final
 
 from recsys.doctor.finding import NOTE, OK, WRONG, Finding, Ground
+from recsys.settings import Settings, unknown_variables
 
 NEEDED_GIB: Final = 2.0
 
@@ -16,7 +18,18 @@ def check_places(ground: Ground) -> list[Finding]:
     home = ground.settings.resolved_home
     place = existing(home)
     threads = f"{ground.settings.thread_count} of {os.cpu_count()} cores, RECSYS_THREADS sets them"
-    return [_home(home, place), disk_finding(place, shutil.disk_usage(place).free), Finding("threads", NOTE, threads)]
+    return [
+        _home(home, place),
+        disk_finding(place, shutil.disk_usage(place).free),
+        Finding("threads", NOTE, threads),
+        *variable_findings(os.environ),
+    ]
+
+
+def variable_findings(names: Iterable[str]) -> list[Finding]:
+    """Tell of RECSYS_* variables that are no settings; without any there is nothing to tell."""
+    advice = "Correct its name, or unset it."
+    return [Finding("variable", WRONG, told, advice) for told in unknown_variables(names, Settings.model_fields)]
 
 
 def _home(home: Path, place: Path) -> Finding:

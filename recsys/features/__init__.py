@@ -5,6 +5,7 @@ feature; this room runs them and joins them to candidates.
 """
 
 from recsys.features.assemble import KEYS, assemble
+from recsys.features.gathering import FeatureTables
 from recsys.features.tables import TABLES, compute_tables, feature_meanings, features_hash
 
-__all__ = ["KEYS", "TABLES", "assemble", "compute_tables", "feature_meanings", "features_hash"]
+__all__ = ["KEYS", "TABLES", "FeatureTables", "assemble", "compute_tables", "feature_meanings", "features_hash"]

@@ -11,36 +11,48 @@ FUSED_RANK: Final = "fused_rank"
 
 @dataclass(frozen=True)
 class Crossed:
-    """A feature of columns of two tables: its SQL and its line of meaning."""
+    """A feature of two columns, mostly of two tables: one over the other, and its line of meaning."""
 
-    sql: str
+    numerator: str
+    denominator: str
     meaning: str
+
+    @property
+    def sql(self) -> str:
+        """The quotient, null over zero."""
+        return f"{self.numerator} / nullif({self.denominator}, 0)"
 
 
 # Everything else is a plain column.
 CROSSED: Final = {
     "pair_overdue_item": Crossed(
-        "pair_days_since_last / nullif(item_interval, 0)",
+        "pair_days_since_last",
+        "item_interval",
         "days since the customer bought the product, in the product's own intervals between two purchases",
     ),
     "pair_category_share": Crossed(
-        "pair_lines / nullif(category_lines, 0)",
+        "pair_lines",
+        "category_lines",
         "the product's part of the customer's purchase lines in its category",
     ),
     "category_breadth": Crossed(
-        "category_items / nullif(category_lines, 0)",
+        "category_items",
+        "category_lines",
         "different products among the customer's lines in the category: near 1, they try another each time",
     ),
     "category_overdue": Crossed(
-        "category_days_since_last / nullif(category_interval, 0)",
+        "category_days_since_last",
+        "category_interval",
         "days since the customer bought from the category, in their own intervals between two such purchases",
     ),
     "price_to_category": Crossed(
-        "item_price / nullif(category_price, 0)",
+        "item_price",
+        "category_price",
         "the product's price against what the customer pays in its category",
     ),
     "item_first_share": Crossed(
-        "item_first_buyers_28d / nullif(item_buyers_28d, 0)",
+        "item_first_buyers_28d",
+        "item_buyers_28d",
         "part of the product's buyers of the last 28 days who bought it for the first time",
     ),
 }

@@ -15,7 +15,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from recsys import columns as c
-from recsys.fusion.fusing import METHODS, files_of, voted_sql
+from recsys.compute import fetch_columns
+from recsys.fusion.fusing import METHODS, Voted, read_proposed, vote
 from recsys.settings import PlacementSettings
 
 CUSTOMERS = 500  # drawn a cut: enough to tell weights apart, and memory has a bound
@@ -134,32 +135,28 @@ def _read(
     users = counts[c.USER_IDX].to_numpy()
     if len(users) > CUSTOMERS:
         users = np.sort(np.random.default_rng(seed).choice(users, CUSTOMERS, replace=False))
-    connection.register("lesson_users", pa.table({c.USER_IDX: users}))
-    columns = ", ".join(f"coalesce({name}_vote, 0) as {name}_vote" for name in generators)
-    rows = connection.sql(
-        f"""
-        with {voted_sql(lesson.proposals, generators, placement)}
-        select voted.user_idx, lesson_truth.item_idx is not null as is_hit, {columns}
-        from voted
-        semi join lesson_users on voted.user_idx = lesson_users.user_idx
-        left join lesson_truth on voted.user_idx = lesson_truth.user_idx and voted.item_idx = lesson_truth.item_idx
-        order by voted.user_idx, voted.item_idx
-        """,
-        params=files_of(lesson.proposals),
-    ).to_arrow_table()
-    connection.unregister("lesson_users")
+    proposed = read_proposed(lesson.proposals, generators, users)
+    voted = vote(proposed.of(users), generators, placement, connection)
+    pairs = pa.table({c.USER_IDX: voted.user_idx, c.ITEM_IDX: voted.item_idx})
+    connection.register("lesson_pairs", pairs)
+    hits = fetch_columns(
+        connection,
+        "select lesson_truth.item_idx is not null as is_hit from lesson_pairs left join lesson_truth "
+        "on lesson_pairs.user_idx = lesson_truth.user_idx and lesson_pairs.item_idx = lesson_truth.item_idx "
+        "order by lesson_pairs.user_idx, lesson_pairs.item_idx",
+    )["is_hit"]
+    connection.unregister("lesson_pairs")
     kept = np.isin(counts[c.USER_IDX].to_numpy(), users)
-    return _fill(rows, users, counts["relevant"].to_numpy()[kept], generators)
+    return _fill(voted, hits.astype(bool), users, counts["relevant"].to_numpy()[kept])
 
 
-def _fill(rows: pa.Table, users: NDArray[np.integer], relevant: NDArray[np.int64], generators: Sequence[str]) -> _Votes:
-    row = np.searchsorted(users, rows[c.USER_IDX].to_numpy())
+def _fill(voted: Voted, is_hit: NDArray[np.bool_], users: NDArray[np.integer], relevant: NDArray[np.int64]) -> _Votes:
+    row = np.searchsorted(users, voted.user_idx)
     place = np.arange(len(row)) - np.searchsorted(row, row)
     shape = (len(users), int(place.max()) + 1 if len(place) else 1)
-    votes = np.zeros((len(generators), *shape))
+    votes = np.zeros((voted.votes.shape[1], *shape))
     hits, filled = np.zeros(shape, bool), np.zeros(shape, bool)
-    hits[row, place] = rows["is_hit"].to_numpy(zero_copy_only=False)
+    hits[row, place] = is_hit
     filled[row, place] = True
-    for position, name in enumerate(generators):
-        votes[position, row, place] = rows[f"{name}_vote"].to_numpy()
+    votes[:, row, place] = np.nan_to_num(voted.votes).T
     return _Votes(votes, hits, filled, relevant)

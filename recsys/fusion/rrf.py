@@ -6,15 +6,21 @@ generator can be added without touching others.
 
 from collections.abc import Sequence
 
-from recsys.fusion.base import Method
+import duckdb
+import numpy as np
+from numpy.typing import NDArray
+
+from recsys.fusion.base import Method, Proposed
 from recsys.settings import PlacementSettings
 
 RRF_K = 60
 
 
-def votes(generators: Sequence[str], rules: PlacementSettings) -> str:
-    """Return the query of votes: 1 / (60 + rank)."""
-    return f"select *, 1.0 / ({RRF_K} + rank) as vote from proposed"
+def votes(
+    proposed: Proposed, generators: Sequence[str], rules: PlacementSettings, connection: duckdb.DuckDBPyConnection
+) -> NDArray[np.float64]:
+    """Return 1 / (60 + rank)."""
+    return np.asarray(1.0 / (RRF_K + proposed.rank.astype(np.float64)))
 
 
 METHOD = Method(votes, combine="sum", is_weighted=True)

@@ -9,53 +9,45 @@ finite counts nothing.
 
 from collections.abc import Sequence
 
-from recsys.fusion.base import Method
+import duckdb
+import numpy as np
+from numpy.typing import NDArray
+
+from recsys.fusion.base import Method, Proposed
 from recsys.settings import PlacementSettings
 
-# Means are those of decimals: a sum of floats would depend on the number of threads.
-_SCALED = """
-    with cleaned as (
-        select *, case when isfinite(score) then cast(score as double) end as finite from proposed
-    ),
-    bounded as (
-        select *, min(finite) over list as lowest, max(finite) over list as highest
-        from cleaned
-        window list as (partition by user_idx, generator)
-    ),
-    scaled as (
-        select
-            * exclude (finite, lowest, highest),
-            case
-                when finite is null then null
-                when highest = lowest then 1
-                else (finite - lowest) / (highest - lowest)
-            end as scaled
-        from bounded
-    )
-"""
-_DEVIATIONS = """,
-    deviations as (
-        select
-            *,
-            avg(cast(scaled as decimal(18, 12))) over list as mean,
-            avg(cast(scaled * scaled as decimal(18, 12))) over list as mean_square
-        from scaled
-        window list as (partition by user_idx, generator)
-    )
-    select
-        * exclude (scaled, mean, mean_square),
-        case
-            when mean_square - mean * mean > 0 then scaled / sqrt(mean_square - mean * mean) else scaled
-        end as vote
-    from deviations
-"""
+DECIMALS = 12  # with so many, sums are sums of whole numbers: those of floats would depend on their order
 
 
-def votes(generators: Sequence[str], rules: PlacementSettings) -> str:
-    """Return the query of votes: the scores, normalised within each customer and generator."""
-    if rules.normalise == "z":
-        return _SCALED + _DEVIATIONS
-    return _SCALED + "select * exclude (scaled), scaled as vote from scaled"
+def votes(
+    proposed: Proposed, generators: Sequence[str], rules: PlacementSettings, connection: duckdb.DuckDBPyConnection
+) -> NDArray[np.float64]:
+    """Return the scores, normalised within each customer and generator."""
+    score = proposed.score.astype(np.float64)
+    found = np.full(len(score), np.nan)
+    finite = np.flatnonzero(np.isfinite(score))
+    if not len(finite):
+        return found
+    key = proposed.user_idx[finite].astype(np.int64) * len(generators) + proposed.generator[finite]
+    finite = finite[np.argsort(key, kind="stable")]
+    key = np.sort(key)
+    edges = np.flatnonzero(np.r_[True, key[1:] != key[:-1]])
+    sizes = np.diff(np.r_[edges, len(key)])
+    values = score[finite]
+    lowest, highest = (np.repeat(end.reduceat(values, edges), sizes) for end in (np.minimum, np.maximum))
+    spread = np.where(highest > lowest, highest - lowest, 1.0)
+    scaled = np.where(highest > lowest, (values - lowest) / spread, 1.0)
+    found[finite] = _deviations(scaled, edges, sizes) if rules.normalise == "z" else scaled
+    return found
+
+
+def _deviations(scaled: NDArray[np.float64], edges: NDArray[np.intp], sizes: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Divide each group's values by their standard deviation, if they have one."""
+    unit = 10.0**DECIMALS
+    sums = (np.add.reduceat(np.rint(values * unit).astype(np.int64), edges) for values in (scaled, scaled * scaled))
+    mean, mean_square = (np.repeat(total / (sizes * unit), sizes) for total in sums)
+    variance = mean_square - mean * mean
+    return np.where(variance > 0, scaled / np.sqrt(np.where(variance > 0, variance, 1.0)), scaled)
 
 
 METHOD = Method(votes, combine="sum", is_weighted=True)

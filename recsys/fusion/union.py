@@ -6,13 +6,19 @@ each, then the second of each, and one of weight 2 gives two products in a turn.
 
 from collections.abc import Sequence
 
-from recsys.fusion.base import Method
+import duckdb
+import numpy as np
+from numpy.typing import NDArray
+
+from recsys.fusion.base import Method, Proposed
 from recsys.settings import PlacementSettings
 
 
-def votes(generators: Sequence[str], rules: PlacementSettings) -> str:
-    """Return the query of votes: 1 / rank."""
-    return "select *, 1.0 / rank as vote from proposed"
+def votes(
+    proposed: Proposed, generators: Sequence[str], rules: PlacementSettings, connection: duckdb.DuckDBPyConnection
+) -> NDArray[np.float64]:
+    """Return 1 / rank."""
+    return np.asarray(1.0 / proposed.rank.astype(np.float64))
 
 
 METHOD = Method(votes, combine="greatest", is_weighted=True)

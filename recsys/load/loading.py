@@ -2,12 +2,13 @@
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pyarrow as pa
 
+from recsys import erasures
 from recsys.assets import sql_path
 from recsys.do_not_process import DoNotProcess
 from recsys.errors import SettingsError, SourceError, WarehouseError
@@ -63,6 +64,7 @@ def load_source(
         SettingsError: if ``until`` is no date, ``customers`` isn't positive, or another shop lives here.
         SourceError: if the source, its files or its SELECTs can't be used; nothing was changed.
         WarehouseBusyError, WarehouseError: if the warehouse can't be opened or written.
+        ErasedMeanwhileError: if a customer was erased while it was written; the previous shop is still there.
     """
     progress = progress or Progress()
     moment = now or datetime.now(UTC).replace(tzinfo=None)
@@ -73,7 +75,6 @@ def load_source(
     load_id = _load_id(settings, source, selection, data)
     with open_warehouse(settings, purpose=f"load {name}") as warehouse:
         migrate(warehouse)
-        listed = DoNotProcess.synced(settings, warehouse)
         if not replace_shop:
             _check_same_shop(warehouse, name)
         known = None if force else _loaded_before(warehouse, source, load_id, selection)
@@ -84,10 +85,14 @@ def load_source(
         open_raw(settings, source, selection, data) as reader,
         open_warehouse(settings, purpose=f"load {name}") as warehouse,
         _explained(source),
-        warehouse.transaction() as connection,
+        ExitStack() as until_committed,
     ):
-        load = CanonicalLoad(warehouse, connection, source, settings.namespace, load_id, moment)
-        report = _write(load, reader, selection, progress, listed)
+        watch = erasures.Watch.anew(settings.resolved_home)
+        listed = DoNotProcess.synced(settings, warehouse)
+        with warehouse.transaction() as connection:
+            load = CanonicalLoad(warehouse, connection, source, settings.namespace, load_id, moment)
+            report = _write(load, reader, selection, progress, listed)
+            until_committed.enter_context(watch.keeping())
     if any(row.rule == LEFT_OUT for row in report.cleaning):
         compact(settings)  # the rows that were mapped before they went left their bytes in the file
     return report

@@ -1,7 +1,8 @@
-"""Drift: whether customers, what they buy, and the scores they get still look as they did.
+"""Drift: whether customers, products, what is bought, and the scores still look as they did.
 
 Features are computed by the same SQL at the champion's training and now, both from the newest snapshot, for a sample of
-customers: so nothing has to be kept from a training, and an upgrade of the feature SQL is no drift.
+customers and the products that these bought: so nothing has to be kept from a training, and an upgrade of the feature
+SQL is no drift.
 """
 
 from collections.abc import Mapping
@@ -28,13 +29,18 @@ from recsys.settings import Settings
 from recsys.snapshot import Snapshot
 from recsys.warehouse import Warehouse
 
-TABLE = "user"
+TABLES = ("user", "item")
 MIX = "category_mix"
 
 
 @dataclass(frozen=True)
 class _Looks:
-    """How sampled customers look at a moment: (n,) values of each feature, and purchase lines by department."""
+    """How sampled customers and their products look at a moment.
+
+    Attributes:
+        features: (n,) values of each feature, of customers or of products.
+        lines: purchase lines by department.
+    """
 
     features: Mapping[str, NDArray[Any]]
     lines: Mapping[str, int]
@@ -49,7 +55,7 @@ def last_bucket(settings: Settings, customers: int) -> int:
 def feature_drift(
     settings: Settings, snapshot: Snapshot, trained: Mapping[str, tuple[str, datetime]]
 ) -> list[Measurement]:
-    """Compare the features of customers now with those at each placement's training.
+    """Compare the features of customers and products now with those at each placement's training.
 
     Args:
         settings: have the limits and the size of the sample.
@@ -89,11 +95,14 @@ def _looks_at(
     work: Path,
 ) -> _Looks:
     lay_cut(connection, moment, customers)
-    compute_tables(connection, work, (TABLE,))
-    names = list(meanings_of(read_sql("features", f"{TABLE}.sql")))
-    chosen = ", ".join(f"cast({name} as double) as {name}" for name in names)
-    found = connection.execute(f"select {chosen} from read_parquet($path)", {"path": str(work / f"{TABLE}.parquet")})
-    features = {name: np.ma.filled(values, np.nan) for name, values in found.fetchnumpy().items()}
+    compute_tables(connection, work, TABLES)
+    features: dict[str, NDArray[Any]] = {}
+    for table in TABLES:
+        names = meanings_of(read_sql("features", f"{table}.sql"))
+        chosen = ", ".join(f"cast({name} as double) as {name}" for name in names)
+        path = {"path": str(work / f"{table}.parquet")}
+        found = connection.execute(f"select {chosen} from read_parquet($path)", path).fetchnumpy()
+        features |= {name: np.ma.filled(values, np.nan) for name, values in found.items()}
     days = {"days": settings.monitoring.active_days}
     return _Looks(features, dict(connection.execute(read_sql("monitoring", "category_mix.sql"), days).fetchall()))
 

@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from recsys import columns as c
+from recsys import erasures
 from recsys.assets import read_sql
 from recsys.compute import write_batches
 from recsys.evaluation.published import measure_lists
@@ -44,9 +45,11 @@ def keep_samples(
         folder.mkdir(parents=True, exist_ok=True)
         draft = folder / f".draft-{one.publication_id}"
         names = {"publication_id": one.publication_id, "last_bucket": last}
+        watch = erasures.Watch.of(settings.resolved_home)
         with warehouse.read_arrow(read_sql("monitoring", "list_sample.sql"), names) as reader:
             write_batches(reader, draft)
-        draft.replace(folder / f"{one.publication_id}@{last}.parquet")
+        with watch.keeping():
+            draft.replace(folder / f"{one.publication_id}@{last}.parquet")
 
 
 def due(

@@ -6,11 +6,15 @@ meanwhile; the customer's id stands in the erasure's row until their last file i
 """
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from recsys import privacy, publication, registry
+from filelock import FileLock
+
+from recsys import erasures, privacy, publication, registry
 from recsys.artifacts import replace_json
 from recsys.do_not_process import DoNotProcess, list_mark
 from recsys.errors import NotFoundError, RegistryError, SettingsError
@@ -43,11 +47,12 @@ def erase(settings: Settings, *, user: str, by: str, reason: str, now: datetime)
         SettingsError: if who or why is missing, or the text for why names the customer.
         NotFoundError: if nobody here has that pseudonym.
     """
-    with open_warehouse(settings, purpose="erase a customer") as warehouse:
+    with _one_at_a_time(settings), open_warehouse(settings, purpose="erase a customer") as warehouse:
         migrate(warehouse)
         subject, erasure = _begun(settings, warehouse, user, by, reason, now)
         before = erasure.status
         if subject is not None:
+            erasures.count_erasure(settings.resolved_home, erasure.erasure_id)
             erasure = _remove(settings, warehouse, subject, erasure)
     if erasure.status == privacy.REMOVED:
         erasure = _finish(settings, erasure, now)
@@ -80,6 +85,15 @@ def retain(settings: Settings, *, by: str, now: datetime) -> Result:
         _finish(settings, one, now)
     artifacts = privacy.old_artifacts(settings, now)
     return {"rows": rows, "artifacts": artifacts, "erasures": [one["erasure_id"] for one in ran]}
+
+
+@contextmanager
+def _one_at_a_time(settings: Settings) -> Iterator[None]:
+    """Let other erasures below the same home wait: each rewrites files that the other one has read."""
+    folder = settings.resolved_home / PROOFS
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / ".lock"):
+        yield
 
 
 def _begun(
@@ -134,9 +148,6 @@ def _remove(settings: Settings, warehouse: Warehouse, subject: Subject, erasure:
     extracts = privacy.remove_extracts(settings, subject)
     snapshots = privacy.rewrite_snapshots(settings, subject, erasure.erasure_id)
     proof["snapshots"] = [*proof.get("snapshots", []), *snapshots]
-    if held:  # what a stage that was still at work made meanwhile
-        proof["deleted"] = _added(proof["deleted"], privacy.remove_derived(settings))
-    extracts = _added(extracts, privacy.remove_extracts(settings, subject))
     if extracts:
         proof["deleted"] = _added(proof.get("deleted", {}), extracts)
     privacy.sweep_temporary(settings)

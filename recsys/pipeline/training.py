@@ -98,10 +98,6 @@ def _write_features(settings: Settings, source: Snapshot, cuts: Sequence[datetim
             _write_user_side(connection, settings, cut, customers, shown[cut], folder / cut_name(cut))
 
 
-def _features_name(settings: Settings, source: Snapshot) -> str:
-    return stage_name(source, settings.candidates.half_life_days, settings)
-
-
 def _write_item_side(
     connection: duckdb.DuckDBPyConnection, settings: Settings, cut: datetime, folder: Path
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
@@ -130,6 +126,10 @@ def _write_user_side(
     compute_tables(connection, at, tuple(name for name in TABLES if name not in ITEM_SIDE))
     write_truth(connection, settings, products[0], at / TRUTH)
     write_labels(connection, settings, products[1], at / LABELS)
+
+
+def _features_name(settings: Settings, source: Snapshot) -> str:
+    return stage_name(source, settings.candidates.half_life_days, settings)
 
 
 @within_home

@@ -33,6 +33,8 @@ LISTS: Final = ("live", "monitoring")
 """Folders of files with lists of customers, which are rewritten."""
 EVALUATIONS: Final = "evaluations"
 _COLUMNS: Final = (c.USER_ID, c.SUBJECT_ID)
+_BEGUN: Final = (f"{DRAFT}*", ".*.kept")
+"""Files in them that were not finished."""
 _EXAMPLE: Final = r"<!-- customer {name} -->.*?<!-- end of customer -->\n?"
 
 
@@ -91,13 +93,19 @@ def rewrite_lists(settings: Settings, subject: Subject) -> dict[str, int]:
         The number of rows removed by file; files without any are left out.
     """
     home = settings.resolved_home
+    for path in [path for folder in LISTS for what in _BEGUN for path in (home / folder).rglob(what)]:
+        if path.is_file():
+            path.unlink(missing_ok=True)
     files = [path for folder in LISTS for path in sorted((home / folder).rglob("*.parquet"))]
     counts = {path: _filter(path, subject) for path in files}
     return {str(path.relative_to(home)): count for path, count in counts.items() if count}
 
 
 def sweep_temporary(settings: Settings) -> int:
-    """Delete what ended processes spilled to disk; return the number of folders."""
+    """Delete what ended processes began or spilled to disk; return the number of folders that they spilled to."""
+    store = ArtifactStore(settings.resolved_home)
+    for kind in sorted(path.name for path in store.root.iterdir() if path.is_dir() and path.name not in LISTS):
+        store.sweep(kind)
     root = settings.resolved_home / "tmp"
     dead = [path for path in root.glob("duckdb-*") if not _is_running(path.name.rpartition("-")[2])]
     for path in dead:

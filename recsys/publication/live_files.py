@@ -20,6 +20,8 @@ from filelock import FileLock
 from recsys.artifacts import room_on_disk
 from recsys.assets import read_sql
 from recsys.compute import write_batches
+from recsys.erasures import Watch
+from recsys.errors import ErasedMeanwhileError
 from recsys.publication.board import write_board
 from recsys.settings import Settings
 from recsys.warehouse import Warehouse
@@ -59,7 +61,11 @@ def export_live(warehouse: Warehouse, settings: Settings) -> Path:
     """
     folder = settings.resolved_home / "live"
     with room_on_disk(folder):
-        _export(warehouse, folder)
+        try:
+            _export(warehouse, folder)
+        except ErasedMeanwhileError:
+            # What is live has to get there: once more, without the customer.
+            _export(warehouse, folder)
         write_board(warehouse, settings)
     return folder
 
@@ -68,11 +74,12 @@ def _export(warehouse: Warehouse, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     # The lock is taken before the pointers are read: else a slow export could replace a newer one.
     with FileLock(folder / ".lock"):
+        watch = Watch.anew(folder.parent)
         pointers = warehouse.query(read_sql("publication", "live_pointers.sql"))
         publications = sorted({pointer["publication_id"] for pointer in pointers})
         for publication_id in publications:
-            _export_lists(warehouse, folder, publication_id)
-        state = _export_state(warehouse, folder)
+            _export_lists(warehouse, folder, publication_id, watch)
+        state = _export_state(warehouse, folder, watch)
         before = read_manifest(folder)
         manifest = _manifest(pointers, publications, state, before)
         _replace(folder / VIEW, "\n".join(over_live_files(folder, manifest, name) for name in VIEWS))
@@ -86,13 +93,14 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
 
 
-def _export_lists(warehouse: Warehouse, folder: Path, publication_id: str) -> None:
+def _export_lists(warehouse: Warehouse, folder: Path, publication_id: str, watch: Watch) -> None:
     if (folder / publication_id / LISTS).is_file():
         return
     _remove(folder / publication_id)  # what a removal that was killed left of it
     draft = _draft(folder)
     _write_lists(warehouse, draft / LISTS, publication_id)
-    draft.rename(folder / publication_id)
+    with watch.keeping():
+        draft.rename(folder / publication_id)
 
 
 def _write_lists(warehouse: Warehouse, path: Path, publication_id: str) -> None:
@@ -102,7 +110,7 @@ def _write_lists(warehouse: Warehouse, path: Path, publication_id: str) -> None:
         write_batches(reader, path)
 
 
-def _export_state(warehouse: Warehouse, folder: Path) -> str:
+def _export_state(warehouse: Warehouse, folder: Path, watch: Watch) -> str:
     """Write what changes to a folder that is named by its content; return the name."""
     draft = _draft(folder)
     digest = hashlib.sha256()
@@ -117,7 +125,8 @@ def _export_state(warehouse: Warehouse, folder: Path) -> str:
         shutil.rmtree(draft)
     else:
         _remove(target)
-        draft.rename(target)
+        with watch.keeping():
+            draft.rename(target)
     return target.name
 
 

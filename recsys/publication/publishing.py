@@ -6,10 +6,10 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from recsys import canaries, ledger
+from recsys import canaries, erasures, ledger
 from recsys.assets import read_sql
 from recsys.disguise import real_names
-from recsys.errors import AuditError, ConflictError, NotFoundError
+from recsys.errors import AuditError, ConflictError, ErasedMeanwhileError, NotFoundError
 from recsys.publication.audit import Audit, audit, failed, reject
 from recsys.publication.documents import to_json
 from recsys.publication.live_files import export_live
@@ -92,8 +92,10 @@ def prepare(
         ContractError: if a file lacks columns or holds values of the wrong kind.
         AuditError: listing all failures.
         ConflictError: if another attempt took the publication over, or its id is that of another kind.
+        ErasedMeanwhileError: if a customer was erased while it was staged; nothing of it is stored.
     """
     attempt = uuid.uuid4().hex
+    watch = erasures.Watch.anew(settings.resolved_home)
     with open_lists(settings, publication, lambda: real_names(settings, warehouse)) as bench:
         counted = totals(bench, "incoming")
         is_stored = _claim(warehouse, publication, attempt, kind)
@@ -101,9 +103,13 @@ def prepare(
             items = settings.publication.items
             stage(warehouse, bench, publication, counted, attempt=attempt, items_shown=items, kind=kind, now=now)
         found = audit(warehouse, settings, bench, publication, counted)
+    # Rows that are stored now are found by an erasure that begins from here on.
+    is_late = watch.is_late
+    if not is_stored and (found.failures or is_late):
+        reject(warehouse, publication, found, attempt=attempt, now=now)
+    if is_late:
+        raise ErasedMeanwhileError(erasures.LATE)
     if found.failures:
-        if not is_stored:
-            reject(warehouse, publication, found, attempt=attempt, now=now)
         raise failed(publication, found)
     return attempt, found
 

@@ -29,6 +29,13 @@ class Ranker:
             return np.empty(0)
         return np.asarray(self.booster.predict(features, num_threads=threads))
 
+    def first(self, trees: int) -> "Ranker":
+        """Return a ranker of the first trees.
+
+        It has a booster of its own, since one booster can't be asked for different numbers of trees by several threads.
+        """
+        return Ranker(lgb.Booster(model_str=self.booster.model_to_string(num_iteration=trees)), self.names)
+
     def importance(self) -> list[dict[str, object]]:
         """Return the features by their total gain, highest first."""
         gain = self.booster.feature_importance("gain")

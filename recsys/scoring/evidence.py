@@ -11,9 +11,10 @@ from scipy import sparse
 from recsys import columns as c
 from recsys.candidates import Generator
 from recsys.candidates.base import BECAUSE, FITS, FITS_LOOKS
+from recsys.fusion import Candidates
 from recsys.history import History
 from recsys.settings import Settings
-from recsys.shaping import Shaped
+from recsys.shaping import Shaped, values_at
 
 OWN = "repurchase"
 DUE = "due"
@@ -37,11 +38,12 @@ RANKED = pa.schema(
 
 
 def add_evidence(
-    rows: pa.Table,
+    rows: Candidates,
     scores: NDArray[np.float64],
     shaped: Shaped,
     sensitive: NDArray[np.bool_],
     history: History,
+    told: History,
     generators: Sequence[Generator],
     settings: Settings,
 ) -> pa.Table:
@@ -51,33 +53,32 @@ def add_evidence(
     that ranked it highest (in the settings' order where two did).
 
     Args:
-        rows: (r,) the rows' features.
+        rows: (r,) the rows.
         scores: (r,) the ranker's.
         shaped: (r,) their ranks and propensities.
         sensitive: (m,) the history's products that no reason may name.
         history: of the customers.
+        told: what of it reasons may tell (see :func:`without`).
         generators: fitted, those that proposed.
         settings: with the recipe applied.
 
     Returns:
         A table with the schema ``RANKED``.
     """
-    users, items = rows[c.USER_IDX].to_numpy(), rows[c.ITEM_IDX].to_numpy()
-    names = [name for name in settings.candidates.generators]
-    ranks = np.column_stack([rows[f"{name}_rank"].to_numpy() for name in names])
-    proposed = ~np.isnan(ranks)
-    others = np.where(proposed, ranks, np.inf)
+    users, column = rows.user_idx, np.searchsorted(history.items, rows.item_idx)
+    names = list(settings.candidates.generators)
+    proposed = rows.ranks > 0
+    others = np.where(proposed, rows.ranks, np.inf)
     others[:, [name in (OWN, DUE) for name in names]] = np.inf
-    lines = np.nan_to_num(rows["pair_lines"].to_numpy()).astype(np.int32)
+    lines = values_at(history.purchases, users, column).astype(np.int32)
     carrier = np.where(lines > 0, OWN, np.asarray(names)[others.argmin(axis=1)])
     if DUE in names:
         carrier[(lines >= RHYTHM) & proposed[:, names.index(DUE)]] = DUE
-    column = np.searchsorted(history.items, items)
-    because, sentences = _say(users, column, carrier, history, generators, sensitive)
+    because, sentences = _say(users, column, carrier, told, generators, sensitive)
     return pa.table(
         [
             pa.array(users, pa.int32()),
-            pa.array(items, pa.int32()),
+            pa.array(rows.item_idx, pa.int32()),
             pa.array(shaped.rank, pa.int16()),
             pa.array(scores, pa.float64()),
             _joined(names, proposed),
@@ -105,29 +106,28 @@ def _say(
     users: NDArray[np.int32],
     column: NDArray[np.intp],
     carrier: NDArray[np.str_],
-    history: History,
+    told: History,
     generators: Sequence[Generator],
     sensitive: NDArray[np.bool_],
 ) -> tuple[NDArray[np.int32], list[str]]:
     """Return the item_idx of the customer's product that speaks most for each row's, -1 where none does, and what
     customers are told. A sensitive product speaks for none.
     """
-    told = _without(history, sensitive)
     because, sentences = np.full(len(users), -1, np.int32), np.full(len(users), FITS, object)
     for generator in generators:
         rows = np.flatnonzero(carrier == generator.name)
         own = generator.because(told, users[rows], column[rows])
         own = np.where((own >= 0) & sensitive[own], -1, own)
-        because[rows[own >= 0]] = history.items[own[own >= 0]]
+        because[rows[own >= 0]] = told.items[own[own >= 0]]
         sentences[rows] = generator.sentences(told, users[rows], column[rows])
     is_unnamed = (because < 0) & np.array([BECAUSE in sentence for sentence in sentences], bool)
     sentences[is_unnamed] = FITS
-    looks_only = np.diff(history.purchases.indptr)[users] == 0
+    looks_only = np.diff(told.purchases.indptr)[users] == 0
     sentences[looks_only & (sentences == FITS)] = FITS_LOOKS
     return because, sentences.tolist()
 
 
-def _without(history: History, products: NDArray[np.bool_]) -> History:
+def without(history: History, products: NDArray[np.bool_]) -> History:
     """Return a history in which some products were never bought."""
     kept = history.purchases
     data = np.where(products[kept.indices], 0, kept.data).astype(kept.data.dtype)

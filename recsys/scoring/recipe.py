@@ -73,7 +73,7 @@ class Recipe:
         return cls(
             placement=raw["placement"],
             candidates=CandidateSettings.model_validate(raw["candidates"]),
-            rules=PlacementSettings.model_validate(raw["rules"]),
+            rules=PlacementSettings.model_validate({"first_trees": 0} | raw["rules"]),  # versions of before have none
             min_item_purchases=raw["min_item_purchases"],
             new_item_days=raw.get("new_item_days", 0),  # versions of before have none
             seed=raw["seed"],

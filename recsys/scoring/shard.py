@@ -1,10 +1,10 @@
 """Scores the customers of one range of buckets: candidates, features, ranker, lists."""
 
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from math import ceil
 from pathlib import Path
@@ -18,24 +18,15 @@ from numpy.typing import NDArray
 from recsys import columns as c
 from recsys.artifacts import fingerprint
 from recsys.assets import read_sql
-from recsys.candidates import Generator, needs_of
-from recsys.candidates.base import propose_each, write_proposals
-from recsys.compute import engine, fetch_columns
+from recsys.compute import engine, fetch_columns, one_blas_thread
 from recsys.cuts import lay_cut
-from recsys.features import assemble, compute_tables
-from recsys.features.tables import ITEM_SIDE, TABLES
-from recsys.fusion import fuse
-from recsys.history import History, build_history
-from recsys.ranking import Ranker
-from recsys.ranking.ranking_set import attach_features
-from recsys.scoring.evidence import RANKED, add_evidence
-from recsys.scoring.state import FittedState
+from recsys.scoring.desk import Desk, chunks, open_desks, propose_to
+from recsys.scoring.desk import Scorer as Scorer
+from recsys.scoring.evidence import RANKED
 from recsys.settings import Settings
-from recsys.shaping import Shaper, Taste
 from recsys.snapshot import Snapshot
 
-CHUNK = 2048  # customers whose candidates are held with all features at once
-USER_SIDE = tuple(name for name in TABLES if name not in ITEM_SIDE)
+LISTED = 65_536  # customers whose lists are held at once
 
 
 @dataclass(frozen=True)
@@ -55,21 +46,6 @@ def plan_shards(count: int) -> list[Shard]:
     """Cut the buckets into ``count`` ranges of nearly equal width."""
     edges = [c.BUCKETS * i // count for i in range(count + 1)]
     return [Shard(low, high) for low, high in pairwise(edges) if high > low]
-
-
-@dataclass(frozen=True)
-class Scorer:
-    """What scores one placement: settings with its recipe applied, its ranker and its fitted state."""
-
-    settings: Settings
-    placement: str
-    ranker: Ranker
-    state: FittedState
-
-    @cached_property
-    def shaper(self) -> Shaper:
-        """What makes lists of the ranked candidates."""
-        return self.state.shaper(self.settings, self.placement)
 
 
 def score_shard(snapshot: Snapshot, shard: Shard, scorers: Sequence[Scorer], folder: Path) -> dict[str, int]:
@@ -138,85 +114,22 @@ def score_together(
     """Yield what :func:`score_customers` yields for several placements that share a state and their generators.
 
     History and features are read once, and each generator scores a customer once, whatever the number of placements.
+    Each thread ranks some customers at a time: most of the work lets other threads of Python run.
     """
-    settings, state = scorers[0].settings, scorers[0].state
-    items, popularity = state.eligible
-    history = build_history(
-        connection,
-        settings,
-        items,
-        popularity,
-        user_count,
-        state.as_of,
-        needs=needs_of(settings.candidates.generators, scoring=True),
-    )
-    generators = state.generators(settings)
-    known = np.flatnonzero(np.diff(history.seen.indptr)).astype(np.int32)
-    with tempfile.TemporaryDirectory() as name:
-        work = Path(name)
-        compute_tables(connection, work, USER_SIDE)
-        attach_features(
-            connection, {table: state.folder / "features" if table in ITEM_SIDE else work for table in TABLES}
-        )
-        for start in range(0, len(known), CHUNK):
-            chunk = known[start : start + CHUNK]
-            proposed = _propose(scorers, history, generators, chunk, work)
+    with open_desks(connection, scorers, user_count) as (desks, known):
+        for start in range(0, max(len(known), 1), LISTED):
+            asked = known[start : start + LISTED]
+            with one_blas_thread(), ThreadPoolExecutor(scorers[0].settings.thread_count) as workers:
+                ranked = list(workers.map(partial(_rank, desks), chunks(asked)))
             yield tuple(
-                _score_chunk(connection, scorer, replace(history, placement=scorer.placement), generators, files)
-                for scorer, files in zip(scorers, proposed, strict=True)
+                _lists(connection, scorer, pa.concat_tables([RANKED.empty_table(), *(part[number] for part in ranked)]))
+                for number, scorer in enumerate(scorers)
             )
-    if not len(known):
-        yield tuple(_lists(connection, scorer, RANKED.empty_table()) for scorer in scorers)
 
 
-def _propose(
-    scorers: Sequence[Scorer],
-    history: History,
-    generators: Sequence[Generator],
-    users: NDArray[np.int32],
-    work: Path,
-) -> list[dict[str, Path]]:
-    """Write the generators' proposals for each placement; return the files."""
-    files: list[dict[str, Path]] = [{} for _ in scorers]
-    everyone = range(len(scorers))
-    for generator in generators:
-        for numbers in [[number] for number in everyone] if generator.by_placement else [list(everyone)]:
-            seen_by = replace(history, placement=scorers[numbers[0]].placement)
-            repeats = [scorers[n].settings.placement(scorers[n].placement).repeats for n in numbers]
-            keep = scorers[0].settings.candidates.per_generator
-            blocks = list(propose_each(generator, seen_by, users, keep, repeats))
-            for position, number in enumerate(numbers):
-                path = work / f"{generator.name}-{number}.proposals"
-                files[number][generator.name] = write_proposals((block[position] for block in blocks), path)
-    return files
-
-
-def _score_chunk(
-    connection: duckdb.DuckDBPyConnection,
-    scorer: Scorer,
-    history: History,
-    generators: Sequence[Generator],
-    proposals: Mapping[str, Path],
-) -> pa.Table:
-    settings = scorer.settings
-    fuse(connection, proposals, settings.candidates.generators, settings.placement(scorer.placement))
-    table = connection.sql(assemble(settings.candidates.generators)).to_arrow_table()
-    names = scorer.ranker.names
-    features = np.column_stack([table[name].to_numpy() for name in names]).astype(np.float32, copy=False)
-    scores = scorer.ranker.scores(features, settings.thread_count)
-    kept = settings.publication.items + settings.publication.spare
-    shaper = scorer.shaper
-    shaped = shaper.shape(
-        table[c.USER_IDX].to_numpy(),
-        table[c.ITEM_IDX].to_numpy(),
-        scores,
-        Taste.of(history),
-        visible=settings.publication.items,
-        kept=kept,
-    )
-    rows, sensitive = shaped.rows, shaper.sensitive >= 0
-    ranked = add_evidence(table.take(rows), scores[rows], shaped, sensitive, history, generators, settings)
-    return _lists(connection, scorer, ranked)
+def _rank(desks: Sequence[Desk], users: NDArray[np.int32]) -> list[pa.Table]:
+    """Return the rows of some customers' lists for each placement, with the evidence for their reasons."""
+    return [desk.rank(own) for desk, own in zip(desks, propose_to(desks, users), strict=True)]
 
 
 def _lists(connection: duckdb.DuckDBPyConnection, scorer: Scorer, ranked: pa.Table) -> pa.Table:

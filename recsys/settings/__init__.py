@@ -17,6 +17,7 @@ from recsys.settings.privacy import PrivacySettings
 from recsys.settings.settings import EvaluationSettings, PublicationSettings, Settings, load_settings
 from recsys.settings.shaping import ShapingSettings
 from recsys.settings.snapshot import SnapshotSettings
+from recsys.settings.variables import unknown_variables
 
 __all__ = [
     "DEFAULT_GENERATORS",
@@ -42,4 +43,5 @@ __all__ = [
     "Similarity",
     "SnapshotSettings",
     "load_settings",
+    "unknown_variables",
 ]

@@ -31,7 +31,11 @@ class MonitoringSettings(Section):
     psi_warn: float = Field(0.1, gt=0, description="population stability index from which on drift is a warning")
     psi_breach: float = Field(0.25, gt=0, description="population stability index from which on drift is a breach")
     growing_features: tuple[str, ...] = Field(
-        ("user_lines", "user_baskets", "user_items", "user_days_since_first", "user_repeat_share"),
+        (
+            *("user_lines", "user_baskets", "user_items", "user_days_since_first", "user_repeat_share"),
+            *("item_lines", "item_buyers", "item_lines_per_buyer", "item_repeat_share", "item_interval"),
+            *("item_age", "item_days_since_last"),
+        ),
         description="features that grow with the length of the history: their drift is shown, not judged",
     )
     max_unpublished_hours: float = Field(48, gt=0, description="hours for which newer events may go unpublished")

@@ -100,6 +100,10 @@ class PlacementSettings(Section):
     ranker: dict[str, int | float | str] = Field(
         default_factory=dict, description="what this placement's ranker has other than the section ranker says"
     )
+    first_trees: int = Field(
+        30, ge=0, description="trees of the ranker that look at all candidates before all trees do at the best; 0: none"
+    )
+    survivors: int = Field(60, ge=20, description="candidates of a customer that are left for all trees then")
     model: Name | None = Field(None, description="registered model; <namespace>_<placement> if absent")
     shaping: ShapingSettings = ShapingSettings()
 

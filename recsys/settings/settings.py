@@ -4,6 +4,7 @@ A variable beats the file, the file beats the default. Nested settings join with
 ``RECSYS_RANKER__TREES=300``. Entry points call :func:`load_settings` once and pass the object on.
 """
 
+import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,7 +29,9 @@ from recsys.settings.placements import PlacementSettings, RankerSettings
 from recsys.settings.privacy import PrivacySettings
 from recsys.settings.section import Name, Section
 from recsys.settings.snapshot import SnapshotSettings
+from recsys.settings.variables import unknown_variables
 
+LOG = logging.getLogger(__name__)
 CONFIG = "RECSYS_CONFIG"
 """The variable that names the file of the settings, where it isn't ``recsys.toml`` in the working folder."""
 UNBOUNDED = 1e300  # both engines know it, unlike infinity
@@ -255,11 +258,13 @@ class Settings(BaseSettings):
 
 
 def load_settings(**overrides: object) -> Settings:
-    """Read the settings of this process.
+    """Read the settings of this process; RECSYS_* variables that are none are told in the log.
 
     Raises:
         SettingsError: naming each setting that can't be used, what it was and what is allowed.
     """
+    for sentence in unknown_variables(os.environ, Settings.model_fields):
+        LOG.warning("%s", sentence)
     try:
         return Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:

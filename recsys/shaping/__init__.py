@@ -7,7 +7,18 @@ diversity stand the shop's own rules: what is replaced, and what never stands to
 
 from recsys.shaping.exposure import cap_exposure, has_caps
 from recsys.shaping.knowledge import Bans
+from recsys.shaping.pairs import values_at
 from recsys.shaping.products import PRODUCTS_FILE, read_products
 from recsys.shaping.shaper import Shaped, Shaper, Taste
 
-__all__ = ["PRODUCTS_FILE", "Bans", "Shaped", "Shaper", "Taste", "cap_exposure", "has_caps", "read_products"]
+__all__ = [
+    "PRODUCTS_FILE",
+    "Bans",
+    "Shaped",
+    "Shaper",
+    "Taste",
+    "cap_exposure",
+    "has_caps",
+    "read_products",
+    "values_at",
+]

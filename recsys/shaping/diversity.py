@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys.shaping.similarity import Likeness
+from recsys.shaping.similarity import Likeness, PoolLikeness
 
 SMALLEST = 1e-10
 
@@ -21,7 +21,7 @@ class MaximalMarginalRelevance:
             pool: (c, p) products.
             likeness: of products.
         """
-        self._pool, self._likeness = pool, likeness
+        self._likeness = PoolLikeness(likeness, pool)
         self._nearest = np.zeros(pool.shape)
 
     def gain(self) -> NDArray[np.float64]:
@@ -30,8 +30,7 @@ class MaximalMarginalRelevance:
 
     def choose(self, place: NDArray[np.intp]) -> None:
         """Compare the pools with what was chosen."""
-        chosen = np.take_along_axis(self._pool, place[:, None], axis=1)
-        self._nearest = np.maximum(self._nearest, self._likeness.between(chosen, self._pool))
+        np.maximum(self._nearest, self._likeness.of(place), out=self._nearest)
 
 
 class DeterminantalPointProcess:
@@ -48,7 +47,7 @@ class DeterminantalPointProcess:
             pool: (c, p) products.
             likeness: of products.
         """
-        self._pool, self._likeness = pool, likeness
+        self._likeness, self._rows = PoolLikeness(likeness, pool), np.arange(len(pool))
         self._square = np.ones(pool.shape)
         self._columns: list[NDArray[np.float64]] = []
 
@@ -58,13 +57,13 @@ class DeterminantalPointProcess:
 
     def choose(self, place: NDArray[np.intp]) -> None:
         """Add a column to the factor."""
-        at = place[:, None]
-        chosen = np.take_along_axis(self._pool, at, axis=1)
-        column = self._likeness.between(chosen, self._pool)
-        np.put_along_axis(column, at, 1.0, axis=1)
+        at = self._rows, place
+        column = self._likeness.of(place)
+        column[at] = 1.0
         # Sums one by one: the result of a customer doesn't depend on who else is in the block.
+        part = np.empty_like(column)
         for earlier in self._columns:
-            column = column - np.take_along_axis(earlier, at, axis=1) * earlier
-        column = column / np.sqrt(np.take_along_axis(self._square, at, axis=1))
+            column -= np.multiply(earlier, earlier[at][:, None], out=part)
+        column /= np.sqrt(self._square[at])[:, None]
         self._columns.append(column)
-        self._square = np.maximum(self._square - column**2, SMALLEST)
+        self._square = np.maximum(self._square - np.square(column, out=part), SMALLEST)

@@ -61,8 +61,7 @@ class Likeness:
             other: columns of products.
         """
         shared = ((self.paths[one] == self.paths[other]) & (self.paths[one] >= 0)).sum(axis=-1)
-        length = np.sqrt(self.depth[one] * self.depth[other].astype(np.float64))
-        return np.asarray(np.divide(shared, length, out=np.zeros(length.shape), where=length > 0))
+        return _of_paths(shared, self.depth[one], self.depth[other])
 
     def between(self, one: NDArray[np.intp], other: NDArray[np.intp]) -> NDArray[np.float64]:
         """Return the likeness of different products, 0 to .9: category for four parts, brand for one.
@@ -71,4 +70,39 @@ class Likeness:
         the diagonal is positive definite.
         """
         same_brand = (self.brand[one] == self.brand[other]) & (self.brand[one] >= 0)
-        return np.asarray((1 - OWN) * ((1 - BRAND) * self.of_categories(one, other) + BRAND * same_brand))
+        return _likeness(self.of_categories(one, other), same_brand)
+
+
+class PoolLikeness:
+    """How alike the products of pools are, each pool's to one of its own: what ``Likeness.between`` says, sooner."""
+
+    def __init__(self, likeness: Likeness, pool: NDArray[np.intp]) -> None:
+        """Look up what (c, p) products are compared by.
+
+        There are few different likenesses, so they are worked out beforehand: by brand, shared steps and both depths.
+        """
+        self._paths = [np.ascontiguousarray(step)[pool] for step in likeness.paths.T]
+        self._depth, self._brand = likeness.depth[pool], likeness.brand[pool]
+        self._rows, self._size = np.arange(len(pool)), len(self._paths) + 1
+        same, shared, one, other = np.indices((2, self._size, self._size, self._size))
+        self._table = _likeness(_of_paths(shared, one, other), same > 0).ravel()
+
+    def of(self, place: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Return (c, p) the likeness of each pool's products to the one at the (c,) place."""
+        at = self._rows, place
+        brand = self._brand[at][:, None]
+        key = ((self._brand == brand) & (brand >= 0)).astype(np.intp) * self._size
+        for path in self._paths:
+            step = path[at][:, None]
+            key += (path == step) & (step >= 0)
+        return np.asarray(self._table[(key * self._size + self._depth[at][:, None]) * self._size + self._depth])
+
+
+def _of_paths(shared: NDArray[np.integer], one: NDArray[np.integer], other: NDArray[np.integer]) -> NDArray[np.float64]:
+    """Return the cosine of paths from their shared steps and depths."""
+    length = np.sqrt(one * other.astype(np.float64))
+    return np.asarray(np.divide(shared, length, out=np.zeros(length.shape), where=length > 0))
+
+
+def _likeness(of_categories: NDArray[np.float64], same_brand: NDArray[np.bool_]) -> NDArray[np.float64]:
+    return np.asarray((1 - OWN) * ((1 - BRAND) * of_categories + BRAND * same_brand))

@@ -71,13 +71,19 @@ def check(
     Raises:
         ContractError: with the whole report, which is kept.
     """
-    for table in (*TABLES, c.EVENTS):
+    for table in (*TABLES, *contracts.JUDGED, c.EVENTS):
         extracted = connection.from_parquet(str(raw / f"{table}.parquet"))
         judged = [name for name in extracted.columns if name not in OWN_COLUMNS]
         extracted.project(", ".join(judged)).create_view(f"extracted_{table}")
     base = last_good(settings, moment)
     report = contracts.check_tables(
-        connection, settings, as_of=moment, latest_allowed=latest_allowed, now=now, base=base
+        connection,
+        settings,
+        as_of=moment,
+        latest_allowed=latest_allowed,
+        now=now,
+        base=base,
+        folder=raw / "checked",
     )
     if report.is_stopped:
         keep_report(settings, report, STOPPED)

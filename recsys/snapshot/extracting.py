@@ -22,6 +22,7 @@ import duckdb
 from recsys import columns as c
 from recsys.assets import read_sql
 from recsys.compute import ROWS_PER_GROUP, engine, write_batches
+from recsys.contracts import JUDGED
 from recsys.disguise import disguise
 from recsys.do_not_process import leave_out
 from recsys.settings import Settings
@@ -76,23 +77,24 @@ def extract(
         moment: as of which.
         latest_allowed: events later than this are extracted too, for quarantine.
     """
-    for table in TABLES:
+    for table in (*TABLES, *JUDGED):
         with warehouse.read_arrow(read_sql("snapshot", f"extract_{table}.sql"), {"as_of": moment}) as reader:
             write_batches(reader, raw / f"{table}.parquet")
     users, events = raw / f"{c.USERS}.parquet", raw / f"{c.EVENTS}.parquet"
-    names = disguise(settings, users) if settings.privacy.pseudonymise else {}
+    others = (users, raw / f"{c.CAMPAIGNS}.parquet", raw / f"{c.REDEMPTIONS}.parquet")
+    names = disguise(settings, *others) if settings.privacy.pseudonymise else {}
     reading = _Reading(settings, warehouse, raw, moment, latest_allowed, salt_of(settings), names)
     if _is_incremental(settings, warehouse):
         identity = identity_of(warehouse, reading.salt, read_sql("snapshot", "hashed_events.sql"))
         base = find_base(settings, identity, raw)
         done = _extract_events(reading, base, events)
-        leave_out(settings, warehouse, users, events)
+        leave_out(settings, warehouse, *others, events)
         keep_base(settings, identity, events, moment, base)
     else:
         forget_bases(settings)
         reading.whole().replace(events)
         done = reading.told("full", "nothing is compared with what was read before")
-        leave_out(settings, warehouse, users, events)
+        leave_out(settings, warehouse, *others, events)
     LOG.info("%s extraction of the events (%s): %d rows read.", done.mode.capitalize(), done.why, done.rows_read)
     return done
 

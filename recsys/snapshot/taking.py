@@ -1,7 +1,7 @@
 """Takes a snapshot: extracts, lets the contracts judge, builds the files and names them by their content."""
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ import duckdb
 import pyarrow.parquet as pq
 
 from recsys import columns as c
-from recsys import contracts
+from recsys import contracts, erasures
 from recsys.artifacts import Artifact, ArtifactStore, content_hash, fingerprint
 from recsys.assets import read_sql
 from recsys.compute import engine, write_parquet
@@ -23,11 +23,15 @@ from recsys.snapshot.extracting import extract
 from recsys.snapshot.opening import KIND, MANIFEST, PARTS, TABLES
 from recsys.warehouse import Warehouse, open_warehouse
 
+ROUNDS = 3
+"""How often ``latest`` is moved back because the newest events were rejected."""
+
 
 def resolve_as_of(warehouse: Warehouse, settings: Settings, as_of: str, now: datetime) -> datetime:
     """Return the moment that ``as_of`` means for what the warehouse holds.
 
-    ``latest`` is just after the newest event that no contract rejects.
+    ``latest`` is just after the newest event that no contract rejects by itself; :func:`take_snapshot` looks at those
+    that only many rows together show.
 
     Raises:
         SettingsError: if it can't be read, lies before the first event or in the future.
@@ -51,8 +55,7 @@ def resolve_as_of(warehouse: Warehouse, settings: Settings, as_of: str, now: dat
             "Load a shop first, for example with 'recsys load completejourney'."
         )
     if asked is None:
-        newest: datetime = found["newest_at"]
-        return newest.replace(microsecond=0) + timedelta(seconds=1)
+        return _just_after(found["newest_at"])
     if asked <= found["first_at"]:
         raise SettingsError(
             f"as_of {as_of} lies before the first event ({found['first_at']}): there is nothing to learn from. "
@@ -67,8 +70,15 @@ def resolve_as_of(warehouse: Warehouse, settings: Settings, as_of: str, now: dat
     return asked
 
 
+def _just_after(newest: datetime) -> datetime:
+    return newest.replace(microsecond=0) + timedelta(seconds=1)
+
+
 def take_snapshot(settings: Settings, *, as_of: str, now: datetime) -> Artifact:
     """Extract what the warehouse held as of a moment and keep it under the hash of its content.
+
+    ``latest`` is just after the newest event that no contract rejects; where the newest are rejected for what many rows
+    show together, it is read again, as of that moment.
 
     The facts tell how this call read the events and what it rejected; rejected rows are no part of the content, so the
     manifest of a reused snapshot may tell of others. The whole report of the contracts is kept below ``contracts/``.
@@ -76,7 +86,24 @@ def take_snapshot(settings: Settings, *, as_of: str, now: datetime) -> Artifact:
     Raises:
         SettingsError: if ``as_of`` can't be used.
         ContractError: if the warehouse is empty or lacks a column, or a contract stops what it holds.
+        ErasedMeanwhileError: if a customer was erased while it was taken.
     """
+    with erasures.reading(settings.resolved_home):
+        made = _taken(settings, as_of, now, rounds=ROUNDS if parse_moment(as_of) is None else 0)
+        while isinstance(made, _Earlier):
+            made = _taken(settings, made.moment.isoformat(), now, rounds=made.rounds)
+        return made
+
+
+@dataclass(frozen=True)
+class _Earlier:
+    """What ``latest`` means without the rows that were rejected, and how often that may change still."""
+
+    moment: datetime
+    rounds: int
+
+
+def _taken(settings: Settings, as_of: str, now: datetime, *, rounds: int) -> "Artifact | _Earlier":
     store = ArtifactStore(settings.resolved_home)
     latest_allowed = now + timedelta(hours=settings.max_future_hours)
     with store.draft(KIND) as draft:
@@ -88,6 +115,9 @@ def take_snapshot(settings: Settings, *, as_of: str, now: datetime) -> Artifact:
             extraction = extract(settings, warehouse, raw, moment=moment, latest_allowed=latest_allowed)
         with engine(settings) as connection, store.draft(KIND) as folder:
             report = check(connection, raw, settings, moment, latest_allowed, now)
+            latest = moment if report.newest is None else _just_after(report.newest)
+            if rounds and latest < moment:
+                return _Earlier(latest, rounds - 1)
             _build(connection, folder)
             manifest = _manifest(folder, settings, moment, report.rejected)
             manifest["is_pseudonymised"] = settings.privacy.pseudonymise
@@ -109,7 +139,10 @@ def take_snapshot(settings: Settings, *, as_of: str, now: datetime) -> Artifact:
             artifact = store.adopt(folder, KIND, name, facts)
     # The same content may have been taken before the bad rows came, so a reused snapshot has some to tell as well.
     if rows.num_rows:
-        with open_warehouse(settings, purpose="write quarantine") as warehouse:
+        with (
+            open_warehouse(settings, purpose="write quarantine") as warehouse,
+            erasures.Watch.of(settings.resolved_home).keeping(),
+        ):
             contracts.quarantine(warehouse, rows, name)
     return replace(artifact, facts=facts)
 

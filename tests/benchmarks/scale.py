@@ -23,6 +23,8 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
+from tests.benchmarks import item_item
+
 HOMES: Final = Path(".recsys")
 INTERVAL: Final = 0.2
 PSS_EVERY: Final = 25  # samples: it is costlier to read
@@ -35,6 +37,7 @@ WORK: Final = {
     "state": "events",
     "scoring": "rows",
     "publication": "rows",
+    "sample": "candidates",
     "extract": "events",
     "generator": "events",
 }
@@ -215,6 +218,11 @@ def show(found: Mapping[str, Any], console: Console) -> None:
     cells = [f"{total['seconds']:,.1f}", f"{total['cpu_seconds']:,.1f}", *(f"{peak:,.0f}" for peak in peaks)]
     table.add_row("in all", *cells, f"{found['disk_mib']:,.0f}", "", "", end_section=True)
     console.print(table)
+    for one in (stage["result"] for stage in found["stages"] if stage["stage"] == "sample"):
+        console.print(
+            f"Features and ranker, on a sample: {one['candidates_a_second']:,.0f} candidates enter in a second; the "
+            f"first look keeps {one['kept']:.2%} of the first ten."
+        )
 
 
 def exponents(runs: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[float], list[float]]]:
@@ -257,11 +265,16 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--compare", action="store_true", help="show the growth over the sizes that were run")
     parser.add_argument("--profile", type=Path, help="folder for a cProfile of each stage; it slows Python down")
+    parser.add_argument("--item-item", action="store_true", help="compare item-item filtering with implicit's instead")
     parser.add_argument("--until", default="", metavar="STAGE", help="the last stage that is run, e.g. 'ranking set'")
     chosen = parser.parse_args()
     console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
     if chosen.compare:
         compare(console)
+        return 0
+    if chosen.item_item:
+        measured = item_item.compare(chosen.users, chosen.seed, console)
+        (HOMES / f"bench-item-item-{chosen.users}.json").write_text(json.dumps(measured, indent=1), encoding="utf-8")
         return 0
     if chosen.profile:
         chosen.profile.mkdir(parents=True, exist_ok=True)

@@ -16,6 +16,7 @@ from recsys import pipeline
 from recsys.moments import clock
 from recsys.settings import Settings, load_settings
 from tests.benchmarks.made_shop import MadeShop, load_made_shop
+from tests.benchmarks.ranking import measure_ranking
 
 
 class Reporter:
@@ -29,9 +30,12 @@ class Reporter:
         self._stream = os.fdopen(pipe, "w", encoding="utf-8", buffering=1)
         self._profiles = profiles
         self._profile: cProfile.Profile | None = None
+        self.results: dict[str, Mapping[str, Any]] = {}
 
     def __call__(self, stage: str, result: Mapping[str, Any] | None) -> None:
         """As the chain's ``progress``."""
+        if result is not None:
+            self.results[stage] = result
         if result is not None and self._profile is not None and self._profiles is not None:
             self._profile.disable()
             self._profile.dump_stats(self._profiles / f"{stage.replace(' ', '-')}.prof")
@@ -61,6 +65,8 @@ def main(pipe: int, users: int, seed: int, until: str | None, profiles: Path | N
     published = [row["placement"] for row in outcome["published"]]
     if sorted(published) != sorted(placements):
         raise SystemExit(f"Only {published} of {placements} were published: {outcome['waiting']}")
+    report("sample", None)
+    report("sample", measure_ranking(settings, report.results["state"]["state"]))
 
 
 def _make(settings: Settings, report: Reporter, shop: MadeShop, folder: Path) -> None:

@@ -85,11 +85,11 @@ def rows_of(found: Proposals) -> list[tuple[float, ...]]:
 def test_all_at_once_is_as_one_by_one(shape: str, products: int, repeats: bool) -> None:
     known, scores = history(products), scores_of(shape, products)
     users = np.arange(ROWS, dtype=np.int32) + 7
-    found = choose(scores, known, users, K, repeats=repeats)
+    found, _ = choose(scores, known, users, K, (repeats, not repeats))
     assert rows_of(found) == one_by_one(scores, known, users, repeats=repeats)
     assert (found.user_idx.dtype, found.score.dtype, found.rank.dtype) == (np.int32, np.float32, np.int16)
 
 
 def test_nobody_is_proposed_nothing() -> None:
-    found = choose(scores_of("dense", 30)[:0], history(30), np.empty(0, np.int32), K, repeats=False)
+    [found] = choose(scores_of("dense", 30)[:0], history(30), np.empty(0, np.int32), K, (False,))
     assert rows_of(found) == []

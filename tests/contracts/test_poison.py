@@ -202,6 +202,20 @@ def test_accounts_that_push_a_product_are_contained_and_a_launch_is_not(home: Se
     assert snapshot.manifest["rows"]["events"] == (DAYS + 1) * A_DAY + len(cover) + len(launch) + len(fond)
 
 
+def test_latest_is_just_after_the_newest_event_that_is_not_rejected(home: Settings) -> None:
+    """Accounts go on pushing when the shop has closed, and repeat one product at the end of the day."""
+    closed = take_snapshot(home, as_of="latest", now=NOW).facts["as_of"]
+    run_sql(home, *(f"insert into shop.users values ('f{n}', 7, timestamp '2024-03-10', true, null)" for n in range(3)))
+    late = TODAY - timedelta(hours=1)
+    pushed = [Event(f"f{n}", "i007", late - k * DAY, name=f"push{n}-{k}") for n in range(3) for k in range(9)]
+    repeated = [Event("u001", "i009", late + timedelta(seconds=k), name=f"often-{k}") for k in range(60)]
+    with open_warehouse(home, purpose="test") as warehouse:
+        add_events(warehouse, [*pushed, *repeated])
+    taken = take_snapshot(home, as_of="latest", now=NOW)
+    assert taken.facts["as_of"] == closed
+    assert taken.facts["rejected"] == {"a few customers together push one product": 24}
+
+
 def test_far_more_events_than_usual_are_told_and_pass(home: Settings) -> None:
     busy = [event for day in range(40, 45) for event in day_of(day)]
     moved = [replace(event, at=TODAY + timedelta(hours=event.at.hour, minutes=event.at.minute)) for event in busy]

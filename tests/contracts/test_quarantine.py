@@ -16,7 +16,7 @@ from recsys.load import load_source
 from recsys.settings import Settings, load_settings
 from recsys.snapshot import Snapshot, take_snapshot
 from recsys.warehouse import open_warehouse
-from tests.support.planted import NOW, Event, parquet_rows, run_sql, write_shop
+from tests.support.planted import NOW, Event, Person, Version, parquet_rows, run_sql, write_shop
 
 FIRST = datetime(2024, 3, 1, 9)
 DAY = timedelta(days=1)
@@ -242,3 +242,49 @@ def test_what_a_load_left_out_is_put_in_and_waits_again_after_the_next_load(comm
     assert again.status == "repaired"
     assert len(replayed(settings, again).rows) == 1
     assert rows(settings, count) == [{"n": 2, "q": 3.0}]
+
+
+CAMPAIGNS = """
+    insert into shop.campaigns values
+    ('spring', 'ann', 'mail', timestamp '2024-03-02', timestamp '2024-03-09', timestamp '2024-03-02'),
+    ('spring', 'ann', 'post', timestamp '2024-03-02', timestamp '2024-03-09', timestamp '2024-03-02'),
+    ('spring', 'ghost', 'mail', timestamp '2024-03-02', timestamp '2024-03-09', timestamp '2024-03-02'),
+    ('spring', 'bob', 'mail', timestamp '2024-03-09', timestamp '2024-03-09', timestamp '2024-03-02'),
+    ('autumn', 'ghost', 'mail', timestamp '2024-09-02', timestamp '2024-09-09', timestamp '2024-09-02')
+"""
+COUPONS = """
+    insert into shop.coupons values
+    ('c1', 'spring', 'milk', timestamp '2024-03-02'), ('c1', 'spring', 'milk', timestamp '2024-03-03'),
+    ('c1', 'spring', 'ghost', timestamp '2024-03-02'), ('c1', 'spring', 'late', timestamp '2024-03-02')
+"""
+REDEMPTIONS = """
+    insert into shop.redemptions values
+    ('r1', 'ann', 'c1', 'spring', timestamp '2024-03-05'), ('r1', 'bob', 'c1', 'spring', timestamp '2024-03-05'),
+    ('r2', 'ghost', 'c1', 'spring', timestamp '2024-03-05'), ('r3', 'later', 'c1', 'spring', timestamp '2024-03-05')
+"""
+
+
+def test_campaigns_coupons_and_redemptions_are_judged_and_put_back(settings: Settings) -> None:
+    """Who and what the shop came to know after the moment is no failure; a replay puts back what was repaired."""
+    people = [Person("ann"), Person("bob"), Person("later", since=AS_OF + DAY)]
+    things = [Version("milk"), Version("late", since=AS_OF + DAY)]
+    write_shop(settings, users=people, items=things, events=[Event("bob", "milk", FIRST)])
+    run_sql(settings, CAMPAIGNS, COUPONS, REDEMPTIONS)
+    assert taken(settings).manifest["rejected"] == {
+        "a campaign doesn't end after it starts": 1,
+        "a coupon has a product twice in a campaign": 1,
+        "a customer has a campaign twice from one moment on": 1,
+        "item_id is not in items": 1,
+        "redemption_id stands twice": 1,
+        "user_id is not in users": 2,
+    }
+    with open_warehouse(settings, purpose="test") as warehouse:
+        waiting = find_quarantined(warehouse)
+        assert len(waiting) == 7
+        [short] = find_quarantined(warehouse, rule="a campaign doesn't end after it starts")
+    mended = corrected(settings, short, ends_at="2024-03-16T00:00:00")
+    assert [row.quarantine_id for row in replayed(settings, mended).rows] == [short.quarantine_id]
+    [row] = rows(settings, "select ends_at from shop.campaigns where user_id = 'bob'")
+    assert row["ends_at"] == datetime(2024, 3, 16)
+    again = take_snapshot(settings, as_of=AS_OF.isoformat(), now=NOW + 2 * DAY)
+    assert sum(again.facts["rejected"].values()) == 6

@@ -58,6 +58,9 @@ def lay(engine: duckdb.DuckDBPyConnection, events: list[dict[str, Any]], users: 
         "item_versions": "item_id text, valid_from timestamp, valid_to timestamp, price double",
         "promotions": "item_id text, starts_at timestamp, ends_at timestamp",
         "item_rules": "rule_id text, kind text, weight double, starts_at timestamp, ends_at timestamp",
+        "campaigns": "campaign_id text, user_id text, starts_at timestamp, ends_at timestamp",
+        "coupons": "coupon_id text, campaign_id text, item_id text",
+        "redemptions": "redemption_id text, user_id text, coupon_id text, redeemed_at timestamp",
     }.items():
         engine.execute(f"create table extracted_{name} ({columns})")
 
@@ -175,3 +178,43 @@ def test_severities_are_the_shops_to_choose() -> None:
         rules(wrong, severities={"events_quantty": "warn"})
     with pytest.raises(SettingsError, match="events_volume is about a whole table"):
         rules(wrong, severities={"events_volume": "quarantine"})
+
+
+def many_events() -> list[dict[str, Any]]:
+    """Return rows of ninety customers, some of whom look at milk again and again, and a few that are broken."""
+    looks = [(person, nth) for person in range(90) for nth in range(1 + person * person % 17)]
+    events = [Event(f"u{person}", "milk", AT + timedelta(hours=nth), kind="view") for person, nth in looks]
+    events += [
+        Event(f"u{person}", "milk", AT, kind="purchase") for person in range(0, 90, 7) for _ in range(person % 5)
+    ]
+    events += [Event("ghost", "milk", AT), Event(None, "milk", AT), Event("u1", "ghost", AT)]
+    return [{**event.row(n), "known_at": event.at, "price": 1.0} for n, event in enumerate(events)]
+
+
+def test_events_that_are_kept_as_files_are_judged_alike(tmp_path: Path) -> None:
+    people, found = tuple(f"u{person}" for person in range(90)), []
+    for folder in (None, tmp_path / "checked"):
+        with duckdb.connect() as engine:
+            lay(engine, many_events(), people)
+            report = contracts.check_tables(
+                engine, load_settings(), as_of=ALLOWED, latest_allowed=ALLOWED, now=NOW, folder=folder
+            )
+            rows = engine.execute("select * from checked_events order by event_id").fetchall()
+            found.append((rows, [column[0] for column in engine.description], report.rejected))
+    assert found[0] == found[1]
+    assert len(list((tmp_path / "checked").rglob("*.parquet"))) >= 2  # guests apart from others
+
+
+def test_what_is_usual_is_the_discrete_quantile_of_the_pairs() -> None:
+    people = tuple(f"u{person}" for person in range(90))
+    with duckdb.connect() as engine:
+        lay(engine, many_events(), people)
+        contracts.check_tables(engine, load_settings(), as_of=ALLOWED, latest_allowed=ALLOWED, now=NOW)
+        found = engine.execute("select event_type, often, rarely from usual_counts order by event_type").fetchall()
+        expected = engine.execute(
+            "select event_type, quantile_disc(times, 0.99), quantile_disc(times, 0.999) from (select event_type, "
+            "count(*) as times from extracted_events where user_id is not null "
+            "group by event_type, user_id, item_id, floor(epoch(occurred_at) / 86400 / 28)) group by all order by all"
+        ).fetchall()
+    assert found == expected
+    assert len({often for _, often, _ in found}) == 2

@@ -11,8 +11,9 @@ import pytest
 
 from recsys.compute import engine
 from recsys.cuts import lay_cut
-from recsys.features import TABLES, compute_tables, feature_meanings, features_hash
+from recsys.features import TABLES, FeatureTables, compute_tables, feature_meanings, features_hash
 from recsys.features.assemble import CROSSED, assemble, feature_names, generator_features
+from recsys.fusion import Candidates
 from recsys.ranking.ranking_set import attach_features
 from recsys.settings import GENERATORS
 from recsys.snapshot import Snapshot, take_snapshot
@@ -280,11 +281,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pairs = connection.execute(
             "select user_idx, user_id, item_idx, item_id from users, items order by user_id, item_id"
         ).fetchall()
-        connection.register("candidates", candidates([(user, thing) for user, _, thing, _ in pairs]))
+        asked = [(user, thing) for user, _, thing, _ in pairs]
+        connection.register("candidates", candidates(asked))
         attach_features(connection, dict.fromkeys(TABLES, place))
+        np.save(place / "gathered.npy", FeatureTables(connection).gather(fused_candidates(asked)))
         rows = connection.sql(
             f"select user_id, item_id, features.* from ({assemble(('popularity', 'als'))}) features "
-            "join users using (user_idx) join items using (item_idx)"
+            "join users using (user_idx) join items using (item_idx) order by user_idx, item_idx"
         ).to_arrow_table()
     pq.write_table(rows, place / "assembled.parquet")
     return place
@@ -302,6 +305,14 @@ def candidates(pairs: list[tuple[int, int]]) -> pa.Table:
             "fused_rank": pa.array([thing + 1 for _, thing in pairs], pa.int64()),
         }
     )
+
+
+def fused_candidates(pairs: list[tuple[int, int]]) -> Candidates:
+    """Return the same candidates, by customer and fused rank, as fusion returns them."""
+    users, things = np.array(sorted(pairs), np.int32).T
+    scores, ranks = np.full((len(users), 2), np.nan, np.float32), np.zeros((len(users), 2), np.int16)
+    scores[:, 0], ranks[:, 0] = 0.5, things + 1
+    return Candidates(users, things, scores, ranks, -things.astype(np.float64), things.astype(np.int64) + 1)
 
 
 # Products are numbered in the order of their ids, groups of them in the order of their names.
@@ -365,6 +376,14 @@ def test_assembled_rows_have_every_feature_in_order(folder: Path) -> None:
     assert {str(schema.field(name).type) for name in names} == {"float"}
     assert generator_features(GENERATORS)[-1] == "fused_rank"
     assert set(names) == {*feature_meanings(), *CROSSED} | set(generator_features(("popularity", "als")))
+
+
+def test_gathered_rows_are_those_that_are_joined(folder: Path) -> None:
+    joined = pq.read_table(folder / "assembled.parquet")
+    columns = [joined[name].to_numpy() for name in feature_names(("popularity", "als"))]
+    gathered = np.load(folder / "gathered.npy")
+    assert gathered.dtype == np.float32
+    np.testing.assert_array_equal(gathered, np.column_stack(columns))
 
 
 def test_assembled_values_by_hand(folder: Path) -> None:

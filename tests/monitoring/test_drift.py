@@ -77,6 +77,24 @@ def test_what_customers_buy_moves_to_another_department(tmp_path: Path) -> None:
     assert mix.status == "breach"
 
 
+def test_prices_in_another_unit_are_a_breach_of_the_products(tmp_path: Path) -> None:
+    """Twenty-five products at 2.00 each until the training, at 200.00 from then on: the mean price of each moves."""
+    settings = make_settings(tmp_path, monitoring=JUDGED)
+    events = [
+        Event("c1", f"i{item}", end - timedelta(days=1, minutes=item), quantity=2, value=value)
+        for end, value in ((BEFORE, 4.0), (AFTER, 400.0))
+        for item in range(25)
+    ]
+    write_shop(settings, users=["c1"], items=[Version(f"i{n}") for n in range(25)], events=events)
+    found = figures(drift.feature_drift(settings, snapshot_of(settings), {PLACEMENT: ("3", TRAINED)}))
+    price = found[FEATURE_DRIFT, "item_price"]
+    full, empty = 25.5 / 26, 0.5 / 26
+    assert price.value == pytest.approx(2 * (full - empty) * log(full / empty))
+    assert (price.details["quartiles_then"], price.details["quartiles_now"]) == ([2.0] * 3, [101.0] * 3)
+    assert price.status == "breach"
+    assert found[FEATURE_DRIFT, "item_age"].status == "ok"
+
+
 def test_a_steady_shop_has_not_drifted_and_what_grows_by_itself_is_not_judged(tmp_path: Path) -> None:
     settings = shop(tmp_path, {BEFORE: 2, AFTER: 2})
     found = figures(drift.feature_drift(settings, snapshot_of(settings), {PLACEMENT: ("3", TRAINED)}))

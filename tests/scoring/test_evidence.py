@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-import pyarrow as pa
 
 from recsys.candidates import make_generator
 from recsys.candidates.base import FITS, FITS_LOOKS
+from recsys.fusion import Candidates
 from recsys.knowledge import Rule, Side
-from recsys.scoring.evidence import add_evidence
+from recsys.scoring.evidence import add_evidence, without
 from recsys.settings import CandidateSettings, load_settings
 from recsys.shaping import Shaped
 from tests.support.matrices import history_of, rules_of
@@ -29,17 +29,11 @@ def sentences(
     settings = load_settings(candidates=CandidateSettings(generators=(name,), als_factors=2))
     generator = make_generator(name)
     generator.fit(history, settings)
-    rows = pa.table(
-        {
-            "user_idx": pa.array([0, 1], pa.int32()),
-            "item_idx": pa.array([10, 20], pa.int32()),
-            f"{name}_rank": pa.array([1.0, 1.0]),
-            "pair_lines": pa.array([None, None], pa.float64()),
-        }
-    )
+    users, products = np.arange(2, dtype=np.int32), np.array([10, 20], np.int32)
+    rows = Candidates(users, products, np.ones((2, 1), np.float32), np.ones((2, 1), np.int16), np.ones(2), users + 1)
     shaped = Shaped(np.arange(2), np.ones(2, np.int32), np.full(2, np.nan))
     hidden = np.arange(3) == (-1 if sensitive is None else sensitive)
-    found = add_evidence(rows, np.ones(2), shaped, hidden, history, [generator], settings)
+    found = add_evidence(rows, np.ones(2), shaped, hidden, history, without(history, hidden), [generator], settings)
     return list(zip(found["sentence"].to_pylist(), found["because_idx"].to_pylist(), strict=True))
 
 
