@@ -66,7 +66,12 @@ def read_matrices(
             places[where].append(column[there[where]])
         for name, (value, where) in MATRICES.items():
             values[name].append(own[value][there[where]].astype(np.float32))
-    found = _shared({where: (_joined(places.pop(where), np.int32), np.cumsum(counts.pop(where))) for where in patterns})
+    found = _shared(
+        {
+            where: (_joined(places.pop(where), np.int32), np.cumsum(counts.pop(where), dtype=np.int32))
+            for where in patterns
+        }
+    )
     shape = (user_count, len(items))
     return {
         name: sparse.csr_array((_joined(values.pop(name), np.float32), *found[where]), shape=shape)
@@ -100,15 +105,17 @@ def event_weights(settings: Settings) -> dict[str, object]:
 
 def save_matrices(matrices: Mapping[str, sparse.csr_array], folder: Path) -> None:
     """Write matrices to a folder, every array once, so that :func:`open_matrices` need not read what nobody asks."""
-    files: dict[int, str] = {}
+    files: dict[tuple[int, int, str], str] = {}
     index: dict[str, Any] = {}
     for name, matrix in matrices.items():
-        parts = {part: getattr(matrix, part) for part in ("data", "indices", "indptr")}
-        for part, array in parts.items():
-            if id(array) not in files:
-                files[id(array)] = f"{name}-{part}.npy"
-                np.save(folder / files[id(array)], array)
-        index[name] = {"shape": matrix.shape, **{part: files[id(array)] for part, array in parts.items()}}
+        index[name] = {"shape": matrix.shape}
+        for part in ("data", "indices", "indptr"):
+            array = getattr(matrix, part)
+            place = array.ctypes.data, array.nbytes, array.dtype.str
+            if place not in files:
+                files[place] = f"{name}-{part}.npy"
+                np.save(folder / files[place], array)
+            index[name][part] = files[place]
     (folder / _INDEX).write_text(json.dumps(index, indent=1), encoding="utf-8")
 
 

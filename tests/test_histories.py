@@ -51,6 +51,7 @@ def test_what_is_kept_is_what_was_read(shop: tuple[Settings, Snapshot]) -> None:
     plain = [field.name for field in fields(History) if field.name != "lines"]
     assert [name for name in plain if not same(getattr(kept, name), getattr(expected, name))] == []
     assert [name for name in plain if not same(getattr(again, name), getattr(expected, name))] == []
+    assert np.shares_memory(kept.weights.indices, kept.purchases.indices)
 
 
 def test_a_history_is_kept_once_a_cut_and_what_it_depends_on(shop: tuple[Settings, Snapshot]) -> None:
@@ -87,3 +88,5 @@ def test_customers_are_read_a_range_at_a_time(shop: tuple[Settings, Snapshot], a
     assert list(found) == list(MATRICES)
     assert all(same(found[name], expected[name]) for name in MATRICES)
     assert found["seen"].nnz > found["purchases"].nnz > 0
+    assert np.shares_memory(found["weights"].indices, found["purchases"].indices)
+    assert {matrix.indices.dtype for matrix in found.values()} == {np.dtype(np.int32)}

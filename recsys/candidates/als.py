@@ -5,15 +5,15 @@ from numpy.typing import NDArray
 from scipy import sparse
 from threadpoolctl import threadpool_limits
 
-from recsys.candidates.base import Generator, Scores, State, tastes
+from recsys.candidates.base import Generator, Scores, State, draw_customers, tastes
 from recsys.compute import one_blas_thread
 from recsys.history import History
 from recsys.settings import Settings
 
 
-def confidence(history: History, alpha: float) -> sparse.csr_matrix:
-    """Return (n, m) 1 + alpha * taste where the customer bought the product: the library's data is c itself."""
-    result = sparse.csr_matrix(tastes(history.interest))
+def confidence(interest: sparse.csr_array, alpha: float) -> sparse.csr_matrix:
+    """Return (n, m) 1 + alpha * taste where there is an interest: the library's data is c itself."""
+    result = sparse.csr_matrix(tastes(interest))
     result.data = 1 + alpha * result.data
     return result
 
@@ -32,10 +32,15 @@ class ALS(Generator):
     is_dense = True
 
     def fit(self, history: History, settings: Settings) -> None:
-        """Learn the products' factors. One BLAS thread: more of them would change the last digits."""
+        """Learn the products' factors. One BLAS thread: more of them would change the last digits.
+
+        In a large shop they are learned from a draw of customers (``als_customers``).
+        """
         from implicit.als import AlternatingLeastSquares
 
-        chosen = settings.candidates
+        chosen, interest = settings.candidates, history.interest
+        if interest.shape[0] > chosen.als_customers:
+            interest = interest[draw_customers(interest, chosen.als_customers, settings.seed)]
         with threadpool_limits(1, "blas"):
             model = AlternatingLeastSquares(
                 factors=chosen.als_factors,
@@ -48,8 +53,8 @@ class ALS(Generator):
             # The start depends on the products alone, so that customers who join later change nothing earlier.
             start = np.random.default_rng(settings.seed).normal(0, START, (history.shape[1], chosen.als_factors))
             model.item_factors = start.astype(np.float32)
-            model.user_factors = np.zeros((history.shape[0], chosen.als_factors), np.float32)
-            model.fit(confidence(history, chosen.als_alpha), show_progress=False)
+            model.user_factors = np.zeros((interest.shape[0], chosen.als_factors), np.float32)
+            model.fit(confidence(interest, chosen.als_alpha), show_progress=False)
         self._use(model.item_factors, settings)
 
     def _use(self, factors: NDArray[np.float32], settings: Settings) -> None:

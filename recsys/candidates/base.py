@@ -117,9 +117,16 @@ def only_purchases(history: History) -> bool:
 
 def tastes(weights: sparse.csr_array) -> sparse.csr_array:
     """Return log(1 + weight) of rows of a history: the tenth purchase of a product says less than the first."""
-    result = weights.copy()
-    result.data = np.log1p(result.data)
-    return result
+    parts = (np.log1p(weights.data), weights.indices, weights.indptr)
+    return sparse.csr_array(parts, shape=weights.shape)
+
+
+def draw_customers(interest: sparse.csr_array, most: int, seed: int) -> NDArray[np.int32]:
+    """Return a seeded draw of customers who have a history, ascending; all of them if they are few."""
+    known = np.flatnonzero(np.diff(interest.indptr)).astype(np.int32)
+    if len(known) <= most:
+        return known
+    return np.sort(np.random.default_rng(seed).choice(known, most, replace=False))
 
 
 def propose(

@@ -1,8 +1,10 @@
 """Item-based collaborative filtering: products that the same customers buy."""
 
-from recsys.candidates.base import BECAUSE
+from scipy import sparse
+
+from recsys.candidates.base import BECAUSE, tastes
 from recsys.candidates.item_to_item import ItemToItem
-from recsys.candidates.similarity import neighbours
+from recsys.candidates.similarity import cosine_columns, neighbours
 from recsys.history import History
 from recsys.settings import Settings, Similarity
 
@@ -19,11 +21,10 @@ class ItemCF(ItemToItem):
 
     def fit(self, history: History, settings: Settings) -> None:
         """Find each product's neighbours over customers."""
-        chosen = settings.candidates
-        self.weights = neighbours(
-            history.interest.T.tocsr(),
-            self._similarity or chosen.similarity,
-            chosen.item_neighbours,
-            chosen,
-            settings.thread_count,
-        )
+        chosen, threads = settings.candidates, settings.thread_count
+        similarity = self._similarity or chosen.similarity
+        if similarity == "cosine":
+            self.weights = cosine_columns(tastes(history.interest), chosen.item_neighbours, threads)
+        else:
+            by_product = sparse.csr_array(history.interest.T)
+            self.weights = neighbours(by_product, similarity, chosen.item_neighbours, chosen, threads)

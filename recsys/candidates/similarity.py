@@ -165,12 +165,34 @@ def capped(matrix: sparse.csr_array, most: int) -> sparse.csr_array:
     return sparse.csr_array(parts, shape=matrix.shape)
 
 
+def cosine_columns(matrix: sparse.csr_array, k: int, threads: int) -> sparse.csr_array:
+    """Return the k columns most similar to each column by cosine, as :func:`neighbours` does of the transpose.
+
+    Columns are not put in the order of rows first: what is held beside the matrix is its values, weighed.
+
+    Args:
+        matrix: (d, n) float32, non-negative; its places are shared.
+        k: neighbours kept of a column.
+        threads: see :func:`neighbours`.
+    """
+    squares = sparse.csr_array((matrix.data**2, matrix.indices, matrix.indptr), shape=matrix.shape)
+    length = np.sqrt(row_sums(sparse.csr_array(squares.T)))  # the sums that rows have, to the last bit
+    del squares
+    values = matrix.data * inverse(length)[matrix.indices]
+    return _strongest_columns(
+        sparse.csr_matrix((values, matrix.indices, matrix.indptr), shape=matrix.shape), k, threads
+    )
+
+
 def strongest_products(matrix: sparse.csr_array, k: int, threads: int) -> sparse.csr_array:
     """Return the k largest positive products of each row with others: matrix times its transpose, by rows."""
-    columns = sparse.csr_matrix(matrix.T)
-    columns.indptr, columns.indices = columns.indptr.astype(np.int32), columns.indices.astype(np.int32)
+    return _strongest_columns(sparse.csr_matrix(matrix.T), k, threads)
+
+
+def _strongest_columns(columns: sparse.csr_matrix, k: int, threads: int) -> sparse.csr_array:
+    columns.indptr, columns.indices = (part.astype(np.int32, copy=False) for part in (columns.indptr, columns.indices))
     pairs = all_pairs_knn(columns, k + 1, num_threads=threads, show_progress=False)
-    return strongest([pairs.tocsr()], k, matrix.shape[0])
+    return strongest([pairs.tocsr()], k, columns.shape[1])
 
 
 def strongest_among(
@@ -201,15 +223,19 @@ def strongest_among(
         usable = (value > 0) & (column != row)
         row, column, value = row[usable], column[usable], value[usable]
         edges = np.searchsorted(row, np.append(rows, rows[-1] + 1))
-        kept = [low + best(value[low:high], column[low:high], k) for low, high in pairwise(edges)]
+        kept = [low + np.sort(best(value[low:high], column[low:high], k)) for low, high in pairwise(edges)]
         chosen = np.concatenate(kept)
-        return row[chosen], column[chosen], value[chosen].astype(np.float32)
+        return np.asarray([len(one) for one in kept], np.int32), column[chosen], value[chosen].astype(np.float32)
 
     with ThreadPoolExecutor(threads) as workers:
         found = list(workers.map(compare, range(0, len(asked), BLOCK)))
     none: list[_Found] = [(np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.float32))]
-    row, column, value = (np.concatenate(parts) for parts in zip(*none, *found, strict=True))
-    return sparse.csr_array((value, (row, column)), shape=(matrix.shape[0], matrix.shape[0]))
+    counts, column, value = (np.concatenate(parts) for parts in zip(*none, *found, strict=True))
+    indptr = np.zeros(matrix.shape[0] + 1, np.int32)
+    indptr[asked + 1] = counts
+    result = sparse.csr_array((value, column, np.cumsum(indptr, dtype=np.int32)), shape=(len(indptr) - 1,) * 2)
+    result.sort_indices()
+    return result
 
 
 def strongest(blocks: Iterable[sparse.csr_array], k: int, n: int) -> sparse.csr_array:
@@ -235,7 +261,7 @@ def strongest(blocks: Iterable[sparse.csr_array], k: int, n: int) -> sparse.csr_
         parts.append((row[kept], column[kept], value[kept].astype(np.float32)))
         first += block.shape[0]
     row, column, value = (np.concatenate(some) for some in zip(*parts, strict=True))
-    indptr = np.append(0, np.cumsum(np.bincount(row, minlength=n)))
+    indptr = np.append(0, np.cumsum(np.bincount(row, minlength=n))).astype(np.int32)
     result = sparse.csr_array((value, column, indptr), shape=(n, n))
     result.sort_indices()
     return result

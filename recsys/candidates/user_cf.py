@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from recsys.candidates.base import BLOCK, FITS, Generator, Scores, State, only_purchases, tastes
+from recsys.candidates.base import BLOCK, FITS, Generator, Scores, State, draw_customers, only_purchases, tastes
 from recsys.candidates.similarity import capped, neighbours
 from recsys.history import History
 from recsys.settings import Settings, Similarity
@@ -15,7 +15,8 @@ class UserCF(Generator):
 
     keyed_by_customer = True
     sentence = "Bought by customers whose taste is most like yours."
-    bought: sparse.csr_array | None = None  # (n, m) 1 where a customer bought a product; None if all interest is that
+    bought: sparse.csr_array | None = None  # (p, m) 1 where one of the others bought; None if all interest is that
+    _pool: NDArray[np.int32] | None = None  # (p,) those others; None if they are everybody
 
     def __init__(self, similarity: Similarity | None = None) -> None:
         """Give it a similarity, that of the settings if None."""
@@ -26,25 +27,33 @@ class UserCF(Generator):
         """Find each customer's neighbours over products.
 
         Comparing all with all is quadratic, so the others are those of a pool (``user_pool``); in a smaller shop, all.
+        What is kept of the others is kept of the pool alone.
         """
         chosen = settings.candidates
         everyone = history.shape[0]
         is_part = history.asked is not None and len(history.asked) < everyone
-        self._tastes = tastes(history.interest)
-        self.neighbours = neighbours(
+        if everyone > chosen.user_pool:
+            self._pool = draw_customers(history.interest, chosen.user_pool, settings.seed)
+        found = neighbours(
             capped(history.interest, chosen.max_item_customers),
             self._similarity or chosen.similarity,
             chosen.user_neighbours,
             chosen,
             settings.thread_count,
             asked=history.asked if is_part else None,
-            pool=draw_pool(history.interest, chosen.user_pool, settings.seed) if everyone > chosen.user_pool else None,
+            pool=self._pool,
         )
+        self.neighbours = found if self._pool is None else sparse.csr_array(found[:, self._pool])
+        self._tastes = tastes(self._others(history.interest))
+
+    def _others(self, matrix: sparse.csr_array) -> sparse.csr_array:
+        """Return the rows of those who may be neighbours."""
+        return matrix if self._pool is None else sparse.csr_array(matrix[self._pool])
 
     def learn_claims(self, history: History) -> None:
         """Keep what the others bought, if they did more than buy."""
         if not only_purchases(history):
-            self.bought = sparse.csr_array(history.purchases > 0).astype(np.float32)
+            self.bought = sparse.csr_array(self._others(history.purchases) > 0).astype(np.float32)
 
     def sentences(self, history: History, users: NDArray[np.int32], columns: NDArray[np.integer]) -> list[str]:
         """Say that the nearest others bought a product only where one did."""
@@ -73,11 +82,3 @@ class UserCF(Generator):
         self.neighbours = sparse.csr_array(state["neighbours"])
         self._tastes = sparse.csr_array(state["tastes"])
         self.bought = sparse.csr_array(state["bought"]) if "bought" in state else None
-
-
-def draw_pool(interest: sparse.csr_array, most: int, seed: int) -> NDArray[np.int32]:
-    """Return a seeded draw of customers who have a history, ascending; all of them if they are few."""
-    known = np.flatnonzero(np.diff(interest.indptr)).astype(np.int32)
-    if len(known) <= most:
-        return known
-    return np.sort(np.random.default_rng(seed).choice(known, most, replace=False))

@@ -109,6 +109,9 @@ class CandidateSettings(Section):
     co_purchase_half_life_days: float = Field(60.0, gt=0)
     co_purchase_damping: float = Field(0.25, ge=0, le=1, description="1 ignores how popular the other product is")
     co_purchase_shrinkage: float = Field(5.0, ge=0, description="baskets of doubt about what goes with a product")
+    als_customers: int = Field(
+        250_000, ge=100, description="customers, drawn, from whom the products' factors are learned"
+    )
     als_factors: int = Field(64, ge=1)
     als_iterations: int = Field(12, ge=1)
     als_regularisation: float = Field(20.0, ge=0)

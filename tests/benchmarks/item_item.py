@@ -20,7 +20,8 @@ from rich.console import Console
 from rich.table import Table
 from scipy import sparse
 
-from recsys.candidates.similarity import neighbours
+from recsys.candidates.base import tastes
+from recsys.candidates.similarity import cosine_columns
 from recsys.settings import Settings, load_settings
 from tests.benchmarks.made_shop import DAYS, START, MadeShop
 
@@ -93,7 +94,7 @@ def fit(model: str, path: Path) -> dict[str, float]:
     matrix = sparse.csr_array(sparse.load_npz(path))
 
     def ours() -> sparse.csr_array:
-        return neighbours(matrix.T.tocsr(), "cosine", K, settings.candidates, settings.thread_count)
+        return cosine_columns(tastes(matrix), K, settings.thread_count)
 
     def theirs() -> sparse.csr_array:
         library = CosineRecommender(K=K, num_threads=settings.thread_count)

@@ -33,6 +33,7 @@ OWN_FILES: Final = {
         "prices",
         "profile",
         "promotions",
+        "suspects",
         "users",
     ),
     "monitoring": ("category_mix", "missing", "volume"),
