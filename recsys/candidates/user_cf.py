@@ -64,15 +64,24 @@ class UserCF(Generator):
         return sparse.csr_array(self.neighbours[users] @ self._tastes)
 
     def state(self) -> State:
-        """Return what was fitted."""
-        state: State = {"neighbours": self.neighbours, "tastes": self._tastes}
-        return state | ({} if self.bought is None else {"bought": self.bought})
+        """Return what was fitted; of the others, only those who are somebody's neighbour."""
+        others = np.bincount(self.neighbours.indices, minlength=self.neighbours.shape[1]) > 0
+        state: State = {"neighbours": self.neighbours, "tastes": _only(self._tastes, others)}
+        return state | ({} if self.bought is None else {"bought": _only(self.bought, others)})
 
     def restore(self, state: State, settings: Settings) -> None:
         """Take it back."""
         self.neighbours = sparse.csr_array(state["neighbours"])
         self._tastes = sparse.csr_array(state["tastes"])
         self.bought = sparse.csr_array(state["bought"]) if "bought" in state else None
+
+
+def _only(matrix: sparse.csr_array, rows: NDArray[np.bool_]) -> sparse.csr_array:
+    """Return a matrix of the same shape with entries in some rows alone."""
+    sizes = np.diff(matrix.indptr)
+    kept = np.repeat(rows, sizes)
+    edges = np.concatenate([[0], np.cumsum(np.where(rows, sizes, 0))])
+    return sparse.csr_array((matrix.data[kept], matrix.indices[kept], edges), shape=matrix.shape)
 
 
 def draw_pool(interest: sparse.csr_array, most: int, seed: int) -> NDArray[np.int32]:
