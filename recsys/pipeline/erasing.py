@@ -12,6 +12,7 @@ from typing import Any
 
 from recsys import privacy, publication, registry
 from recsys.artifacts import replace_json
+from recsys.compute import sweep_spills
 from recsys.do_not_process import DoNotProcess, list_mark
 from recsys.errors import NotFoundError, RegistryError, SettingsError
 from recsys.evaluation.report import REPORT
@@ -139,7 +140,7 @@ def _remove(settings: Settings, warehouse: Warehouse, subject: Subject, erasure:
     extracts = _added(extracts, privacy.remove_extracts(settings, subject))
     if extracts:
         proof["deleted"] = _added(proof.get("deleted", {}), extracts)
-    privacy.sweep_temporary(settings)
+    sweep_spills(settings)
     proof["remaining"] = privacy.count_rows(warehouse, subject) + len(privacy.snapshots_with(settings, subject))
     if erasure.status == privacy.DONE and proof == erasure.proof:
         return erasure

@@ -1,9 +1,7 @@
 """What is made of snapshots: deleted where a stage makes it anew, rewritten where people still look at it."""
 
 import json
-import os
 import re
-import shutil
 from pathlib import Path
 from typing import Any, Final
 
@@ -86,15 +84,6 @@ def rewrite_lists(settings: Settings, subject: Subject) -> dict[str, int]:
     return {str(path.relative_to(home)): count for path, count in counts.items() if count}
 
 
-def sweep_temporary(settings: Settings) -> int:
-    """Delete what ended processes spilled to disk; return the number of folders."""
-    root = settings.resolved_home / "tmp"
-    dead = [path for path in root.glob("duckdb-*") if not _is_running(path.name.rpartition("-")[2])]
-    for path in dead:
-        shutil.rmtree(path, ignore_errors=True)
-    return len(dead)
-
-
 def strip_report(page: str, subject: Subject) -> str:
     """Return a report without the examples of a customer."""
     for name in subject.names:
@@ -150,13 +139,3 @@ def _filter(path: Path, subject: Subject) -> int:
             target.write_batch(kept)
     fresh.replace(path)
     return removed
-
-
-def _is_running(process: str) -> bool:
-    try:
-        os.kill(int(process), 0)
-    except (ValueError, ProcessLookupError):
-        return False
-    except PermissionError:
-        return True
-    return True
