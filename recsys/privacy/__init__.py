@@ -11,6 +11,7 @@ from recsys.privacy.derived import (
     rewrite_evaluations,
     rewrite_lists,
     strip_report,
+    sweep_temporary,
 )
 from recsys.privacy.records import BEGUN, DONE, REMOVED, Erasure, begin, erasure_name, find_erasure, save, unfinished
 from recsys.privacy.retention import old_artifacts, remove_old_rows
@@ -44,5 +45,6 @@ __all__ = [
     "save",
     "snapshots_with",
     "strip_report",
+    "sweep_temporary",
     "unfinished",
 ]
