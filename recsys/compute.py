@@ -5,8 +5,10 @@ kept has an explicit order, and sums of floats are done in decimals.
 """
 
 import os
+import shutil
+import socket
 from collections.abc import Collection, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -36,9 +38,14 @@ def one_blas_thread() -> AbstractContextManager[object]:
 
 @contextmanager
 def engine(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open an in-process DuckDB with the settings' threads and memory; it spills below home."""
-    spill = settings.resolved_home / "tmp" / f"duckdb-{os.getpid()}"
-    spill.parent.mkdir(parents=True, exist_ok=True)  # DuckDB makes the last folder only
+    """Open an in-process DuckDB with the settings' threads and memory; it spills below home.
+
+    What processes spilled that were killed goes before.
+    """
+    sweep_spills(settings)
+    spill = settings.resolved_home / "tmp" / f"{_spills_here()}{os.getpid()}"
+    with suppress(OSError):  # a reader may not be allowed to, and hardly ever has to spill
+        spill.parent.mkdir(parents=True, exist_ok=True)  # the engine makes no more than the last folder
     connection = duckdb.connect(
         config={
             "threads": settings.thread_count,
@@ -52,6 +59,31 @@ def engine(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
     finally:
         connection.close()
+
+
+def sweep_spills(settings: Settings) -> int:
+    """Delete what ended processes of this machine spilled to disk; return the number of folders."""
+    start = _spills_here()
+    found = [path for path in (settings.resolved_home / "tmp").glob("duckdb-*") if path.name.startswith(start)]
+    dead = [path for path in found if not _is_running(path.name.removeprefix(start))]
+    for path in dead:
+        shutil.rmtree(path, ignore_errors=True)
+    return len(dead)
+
+
+def _spills_here() -> str:
+    # A home may be shared by containers, and each numbers its processes itself.
+    return f"duckdb-{socket.gethostname()}-"
+
+
+def _is_running(process: str) -> bool:
+    try:
+        os.kill(int(process), 0)
+    except (ValueError, ProcessLookupError):
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def fetch_columns(

@@ -242,7 +242,8 @@ def test_shards_that_were_not_scored_do_not_go_live(served: Ran, live: Settings)
     with open_warehouse(live, purpose="test") as warehouse:
         add_events(warehouse, [Event(user_id(0), item_id(1), datetime(2025, 1, 1), name="one more")])
     snapshot = pipeline.take_snapshot(live, as_of="latest", now=NOW)["snapshot"]
-    fitted = pipeline.fit_state(live, snapshot=snapshot, placements=["for_you"])
+    in_two = live.model_copy(update={"shards": 2})
+    fitted = pipeline.fit_state(in_two, snapshot=snapshot, placements=["for_you"])
     first = pipeline.score_shard(live, state=fitted["state"], **fitted["shards"][0])["lists"]
     with pytest.raises(RecsysError, match=r"failed its audit.*[\s\S]*expected customers have a list"):
         pipeline.publish_lists(live, state=fitted["state"], lists=[first], placement="for_you", run_id="half", now=NOW)

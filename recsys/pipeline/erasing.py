@@ -8,6 +8,7 @@ meanwhile; the customer's id stands in the erasure's row until their last file i
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 from filelock import FileLock
 
 from recsys import erasures, privacy, publication, registry
-from recsys.artifacts import replace_json
+from recsys.artifacts import replace_json, room_on_disk
 from recsys.do_not_process import DoNotProcess, list_mark
 from recsys.errors import NotFoundError, RegistryError, SettingsError
 from recsys.evaluation.report import REPORT
@@ -46,8 +47,14 @@ def erase(settings: Settings, *, user: str, by: str, reason: str, now: datetime)
     Raises:
         SettingsError: if who or why is missing, or the text for why names the customer.
         NotFoundError: if nobody here has that pseudonym.
+        DiskFullError: if there is no room; run it again when there is.
     """
-    with _one_at_a_time(settings), open_warehouse(settings, purpose="erase a customer") as warehouse:
+    with room_on_disk(settings.resolved_home), _one_at_a_time(settings):
+        return _erase(settings, user, by, reason, now)
+
+
+def _erase(settings: Settings, user: str, by: str, reason: str, now: datetime) -> Result:
+    with open_warehouse(settings, purpose="erase a customer") as warehouse:
         migrate(warehouse)
         subject, erasure = _begun(settings, warehouse, user, by, reason, now)
         before = erasure.status
@@ -162,10 +169,11 @@ def _finish(settings: Settings, erasure: Erasure, now: datetime) -> Erasure:
     compact(settings)
     with open_warehouse(settings, purpose="end an erasure") as warehouse:
         privacy.rewrite_storage(warehouse)
-        done = privacy.save(warehouse, erasure, status=privacy.DONE, finished_at=now)
-    document = {name: value for name, value in vars(done).items() if name not in ("user_id", "mark")}
-    replace_json(settings.resolved_home / PROOFS / f"{done.erasure_id}.json", document)
-    return done
+        done = replace(erasure, status=privacy.DONE, finished_at=now)
+        # First: an erasure that is done isn't ended again.
+        document = {name: value for name, value in vars(done).items() if name not in ("user_id", "mark")}
+        replace_json(settings.resolved_home / PROOFS / f"{done.erasure_id}.json", document)
+        return privacy.save(warehouse, done)
 
 
 def _models(settings: Settings, snapshots: list[str], before: Any) -> Any:

@@ -17,6 +17,7 @@ from recsys.candidates import make_generator
 from recsys.candidates.base import propose_each, write_proposals
 from recsys.compute import engine
 from recsys.cuts import CutPlan, cut_name, keep_events_of, lay_cut, plan_cuts
+from recsys.errors import SettingsError
 from recsys.evaluation.holdout import HOLDOUT
 from recsys.features import compute_tables
 from recsys.features.tables import ITEM_SIDE, TABLES
@@ -80,13 +81,11 @@ def features_at(settings: Settings, source: Snapshot, cuts: Sequence[datetime]) 
     store = store_of(settings)
     names = {cut: f"{_features_name(settings, source)}-{cut_name(cut)}" for cut in cuts}
     found = {cut: store.find("features", name) for cut, name in names.items()}
-    missing = [cut for cut in cuts if found[cut] is None]
-    if not missing:
-        return [one for one in found.values() if one is not None]
-    with store.draft("features") as draft:
-        _write_features(settings, source, missing, draft)
-        for cut in missing:
-            found[cut] = store.adopt(draft / cut_name(cut), "features", names[cut], {"cut": cut.isoformat()})
+    if missing := [cut for cut in cuts if found[cut] is None]:
+        with store.draft("features") as draft:
+            _write_features(settings, source, missing, draft)
+            for cut in missing:
+                found[cut] = store.adopt(draft / cut_name(cut), "features", names[cut], {"cut": cut.isoformat()})
     return [one for one in found.values() if one is not None]
 
 
@@ -159,9 +158,9 @@ def candidates_at(settings: Settings, source: Snapshot, cut: datetime, generator
     """Let one generator propose at one cut."""
     customers = sample_customers(source.user_count, settings)
     keep = settings.candidates.per_generator
+    fitted = make_generator(generator)
 
     def build(at: Path) -> dict[str, Any]:
-        fitted = make_generator(generator)
         history = history_at(settings, source, cut, fitted.needs)
         fitted.fit(replace(history, asked=customers), settings)
         blocks = list(propose_each(fitted, history, customers, keep, tuple(VARIANTS)))
@@ -192,7 +191,14 @@ def train_rankers(settings: Settings, *, ranking_set: str) -> Result:
 
 
 def learned(settings: Settings, ranking_set: str, placement: str, what: str) -> Artifact:
-    """Learn one of ``LEARNED`` for a placement."""
+    """Learn one of ``LEARNED`` for a placement.
+
+    Raises:
+        SettingsError: if there is no such placement, or nothing of that name is learned.
+    """
+    settings.placement(placement)
+    if what not in LEARNED:
+        raise SettingsError(f"{what!r} isn't learned for a placement; there are: {', '.join(LEARNED)}.")
     rows, facts = open_artifact(ranking_set), facts_of(ranking_set)
     plan = cuts_of(settings, Snapshot.open(facts["snapshot"]))
     cuts = plan.release if what == RELEASE else plan.twin

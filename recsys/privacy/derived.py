@@ -1,9 +1,7 @@
 """What is made of snapshots: deleted where a stage makes it anew, rewritten where people still look at it."""
 
 import json
-import os
 import re
-import shutil
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +12,7 @@ import pyarrow.parquet as pq
 
 from recsys import columns as c
 from recsys.artifacts import DONE, DRAFT, ArtifactStore
+from recsys.compute import sweep_spills
 from recsys.privacy.subject import Subject
 from recsys.settings import Settings
 
@@ -106,11 +105,7 @@ def sweep_temporary(settings: Settings) -> int:
     store = ArtifactStore(settings.resolved_home)
     for kind in sorted(path.name for path in store.root.iterdir() if path.is_dir() and path.name not in LISTS):
         store.sweep(kind)
-    root = settings.resolved_home / "tmp"
-    dead = [path for path in root.glob("duckdb-*") if not _is_running(path.name.rpartition("-")[2])]
-    for path in dead:
-        shutil.rmtree(path, ignore_errors=True)
-    return len(dead)
+    return sweep_spills(settings)
 
 
 def strip_report(page: str, subject: Subject) -> str:
@@ -168,13 +163,3 @@ def _filter(path: Path, subject: Subject) -> int:
             target.write_batch(kept)
     fresh.replace(path)
     return removed
-
-
-def _is_running(process: str) -> bool:
-    try:
-        os.kill(int(process), 0)
-    except (ValueError, ProcessLookupError):
-        return False
-    except PermissionError:
-        return True
-    return True

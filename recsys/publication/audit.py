@@ -8,13 +8,11 @@ from typing import Any
 
 import duckdb
 
-from recsys.artifacts import ArtifactStore
 from recsys.assets import read_sql
-from recsys.compute import write_batches
 from recsys.errors import AuditError, ConflictError
 from recsys.pseudonyms import Pseudonyms, is_customer
 from recsys.publication.documents import to_json
-from recsys.publication.parts import drop_unused, remove_orphans
+from recsys.publication.parts import Stored, copy_rows, drop_unused, remove_orphans
 from recsys.publication.records import NewPublication
 from recsys.publication.staging import Totals, totals
 from recsys.publication.statements import lock_storage, run
@@ -64,6 +62,9 @@ def audit(
     bench: duckdb.DuckDBPyConnection,
     publication: NewPublication,
     counted: Totals,
+    *,
+    path: Path,
+    stored: Stored,
 ) -> Audit:
     """Read the stored rows back and check them.
 
@@ -73,26 +74,26 @@ def audit(
         bench: an engine with ``known_items``.
         publication: what was to be stored.
         counted: the totals of its files.
+        path: where what was read back is written, as a live file: Parquet.
+        stored: where they are, as far as that is known.
 
     Returns:
         All findings; nothing is raised for them.
     """
-    # A draft that is never adopted: what a killed audit left goes with the next one.
-    with ArtifactStore(settings.resolved_home).draft("tmp") as folder:
-        _read_back(warehouse, bench, publication.publication_id, folder / "stored.parquet")
-        stored = totals(bench, "stored_rows")
-        query = read_sql("publication", "audit.sql")
-        rows = bench.execute(query, {"items": settings.publication.items}).fetchall()
+    _read_back(warehouse, bench, publication.publication_id, stored, path)
+    found = totals(bench, "list_facts")
+    query = read_sql("publication", "audit.sql")
+    rows = bench.execute(query, {"items": settings.publication.items}).fetchall()
     name = Pseudonyms.of(settings).name
     broken = {rule: (int(count), _named(rule, examples or [], name)) for rule, count, examples in rows}
-    coverage = stored.user_count / publication.expected_customers if publication.expected_customers else 1.0
+    coverage = found.user_count / publication.expected_customers if publication.expected_customers else 1.0
     failures = [
-        *_against_files(stored, counted),
+        *_against_files(found, counted),
         *_against_rules(broken),
-        *_against_expectation(settings, stored, publication.expected_customers, coverage),
+        *_against_expectation(settings, found, publication.expected_customers, coverage),
     ]
     short, examples = broken[_SHORT]
-    return Audit(stored, coverage, short, examples, failures)
+    return Audit(found, coverage, short, examples, failures)
 
 
 def reject(warehouse: Warehouse, publication: NewPublication, found: Audit, *, attempt: str, now: datetime) -> None:
@@ -136,11 +137,12 @@ def failed(publication: NewPublication, found: Audit) -> AuditError:
     return AuditError(failure_text(publication, found))
 
 
-def _read_back(warehouse: Warehouse, bench: duckdb.DuckDBPyConnection, publication_id: str, path: Path) -> None:
-    query = read_sql("publication", "publication_rows.sql")
-    with warehouse.read_arrow(query, {"publication_id": publication_id}) as reader:
-        write_batches(reader, path)
+def _read_back(
+    warehouse: Warehouse, bench: duckdb.DuckDBPyConnection, publication_id: str, stored: Stored, path: Path
+) -> None:
+    copy_rows(warehouse, bench, publication_id, stored, path)
     bench.read_parquet(str(path)).create_view("stored_rows", replace=True)
+    bench.execute("create or replace temp table list_facts as " + read_sql("publication", "list_facts.sql"))
 
 
 def _named(rule: str, examples: list[str], name: Callable[[str], str]) -> str:

@@ -11,10 +11,12 @@ import hashlib
 import json
 import shutil
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from string import Template
 from typing import Any, Final
 
+import pyarrow.parquet as pq
 from filelock import FileLock
 
 from recsys.artifacts import room_on_disk
@@ -43,7 +45,7 @@ STATE_FILES: Final = {
 }
 
 
-def export_live(warehouse: Warehouse, settings: Settings) -> Path:
+def export_live(warehouse: Warehouse, settings: Settings, audited: Mapping[str, Path] | None = None) -> Path:
     """Write the live lists to ``RECSYS_HOME/live/``, and the board; lists that are there are not written again.
 
     :func:`publish` and :func:`rollback` call it. Call it also after a change of suppressions or consent:
@@ -52,6 +54,8 @@ def export_live(warehouse: Warehouse, settings: Settings) -> Path:
     Args:
         warehouse: an open, migrated warehouse.
         settings: where home is.
+        audited: files with all stored rows of publications, by id, as an audit has read them just now: they are moved
+            to their place instead of being read again. What was erased since is read anew.
 
     Returns:
         The folder.
@@ -62,23 +66,26 @@ def export_live(warehouse: Warehouse, settings: Settings) -> Path:
     folder = settings.resolved_home / "live"
     with room_on_disk(folder):
         try:
-            _export(warehouse, folder)
+            _export(warehouse, folder, audited or {})
         except ErasedMeanwhileError:
             # What is live has to get there: once more, without the customer.
-            _export(warehouse, folder)
+            _export(warehouse, folder, {})
         write_board(warehouse, settings)
     return folder
 
 
-def _export(warehouse: Warehouse, folder: Path) -> None:
+def _export(warehouse: Warehouse, folder: Path, audited: Mapping[str, Path]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     # The lock is taken before the pointers are read: else a slow export could replace a newer one.
     with FileLock(folder / ".lock"):
         watch = Watch.anew(folder.parent)
         pointers = warehouse.query(read_sql("publication", "live_pointers.sql"))
-        publications = sorted({pointer["publication_id"] for pointer in pointers})
+        row_counts = {pointer["publication_id"]: pointer["row_count"] for pointer in pointers}
+        publications = sorted(row_counts)
         for publication_id in publications:
-            _export_lists(warehouse, folder, publication_id, watch)
+            rows = audited.get(publication_id)
+            is_whole = rows is not None and pq.read_metadata(rows).num_rows == row_counts[publication_id]
+            _export_lists(warehouse, folder, publication_id, watch, rows if is_whole else None)
         state = _export_state(warehouse, folder, watch)
         before = read_manifest(folder)
         manifest = _manifest(pointers, publications, state, before)
@@ -93,12 +100,15 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
 
 
-def _export_lists(warehouse: Warehouse, folder: Path, publication_id: str, watch: Watch) -> None:
+def _export_lists(warehouse: Warehouse, folder: Path, publication_id: str, watch: Watch, rows: Path | None) -> None:
     if (folder / publication_id / LISTS).is_file():
         return
     _remove(folder / publication_id)  # what a removal that was killed left of it
     draft = _draft(folder)
-    _write_lists(warehouse, draft / LISTS, publication_id)
+    if rows is None:
+        _write_lists(warehouse, draft / LISTS, publication_id)
+    else:
+        rows.rename(draft / LISTS)
     with watch.keeping():
         draft.rename(folder / publication_id)
 

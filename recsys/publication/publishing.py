@@ -1,18 +1,23 @@
 """Publishing: stage, audit, go live, tidy up."""
 
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 
 from sqlalchemy import Connection
 
 from recsys import canaries, erasures, ledger
+from recsys.artifacts import ArtifactStore
 from recsys.assets import read_sql
 from recsys.disguise import real_names
 from recsys.errors import AuditError, ConflictError, ErasedMeanwhileError, NotFoundError
 from recsys.publication.audit import Audit, audit, failed, reject
 from recsys.publication.documents import to_json
 from recsys.publication.live_files import export_live
+from recsys.publication.parts import Stored
 from recsys.publication.pruning import prune
 from recsys.publication.records import (
     LIVE,
@@ -25,7 +30,7 @@ from recsys.publication.records import (
     find_publication,
     read_pointer,
 )
-from recsys.publication.staging import open_lists, stage, totals
+from recsys.publication.staging import hash_lists, open_lists, stage
 from recsys.publication.statements import run
 from recsys.settings import Settings
 from recsys.warehouse import Warehouse, retried
@@ -57,24 +62,31 @@ def publish(
     """
     settings.placement(publication.placement)
     is_skipped = _is_live(warehouse, publication)
-    if not is_skipped:
-        try:
-            # A repeated attempt takes over what the one before has staged.
-            retried(lambda: _bring_live(warehouse, settings, publication, now=now))
-        except ConflictError:
-            # An overlapping attempt of the same task may have finished the work; anything else is an error.
-            is_skipped = _is_live(warehouse, publication)
-            if not is_skipped:
-                raise
-    # After a skip as well: the attempt that went live may have been killed before it came to this. What others have
-    # staged since stays then: unlike after a move of the pointer, it can still go live.
-    retried(lambda: prune(warehouse, settings, publication.placement, now=now, and_staged=not is_skipped))
-    export_live(warehouse, settings)
+    with _room_for_rows(settings) as path:
+        if not is_skipped:
+            try:
+                # A repeated attempt takes over what the one before has staged.
+                retried(lambda: _bring_live(warehouse, settings, publication, path, now=now))
+            except ConflictError:
+                # An overlapping attempt of the same task may have finished the work; anything else is an error.
+                is_skipped = _is_live(warehouse, publication)
+                if not is_skipped:
+                    raise
+        # After a skip as well: the attempt that went live may have been killed before it came to this. What others have
+        # staged since stays then: unlike after a move of the pointer, it can still go live.
+        retried(lambda: prune(warehouse, settings, publication.placement, now=now, and_staged=not is_skipped))
+        export_live(warehouse, settings, audited={} if is_skipped else {publication.publication_id: path})
     return replace(_found(warehouse, publication.publication_id), is_skipped=is_skipped)
 
 
 def prepare(
-    warehouse: Warehouse, settings: Settings, publication: NewPublication, *, now: datetime, kind: str = MAIN
+    warehouse: Warehouse,
+    settings: Settings,
+    publication: NewPublication,
+    *,
+    now: datetime,
+    kind: str = MAIN,
+    path: Path | None = None,
 ) -> tuple[str, Audit]:
     """Stage and audit a publication: everything up to going live.
 
@@ -84,6 +96,7 @@ def prepare(
         publication: the lists.
         now: naive UTC.
         kind: main, canary or archive.
+        path: where the stored rows, as the audit reads them back, are kept for the caller: Parquet.
 
     Returns:
         The fencing token of this attempt, and the audit that it passed.
@@ -94,15 +107,20 @@ def prepare(
         ConflictError: if another attempt took the publication over, or its id is that of another kind.
         ErasedMeanwhileError: if a customer was erased while it was staged; nothing of it is stored.
     """
+    if path is None:
+        with _room_for_rows(settings) as own:
+            return prepare(warehouse, settings, publication, now=now, kind=kind, path=own)
     attempt = uuid.uuid4().hex
     watch = erasures.Watch.anew(settings.resolved_home)
     with open_lists(settings, publication, lambda: real_names(settings, warehouse)) as bench:
-        counted = totals(bench, "incoming")
-        is_stored = _claim(warehouse, publication, attempt, kind)
+        counted = hash_lists(bench)
+        is_stored, stored = _claim(warehouse, publication, attempt, kind), Stored()
         if not is_stored:
             items = settings.publication.items
-            stage(warehouse, bench, publication, counted, attempt=attempt, items_shown=items, kind=kind, now=now)
-        found = audit(warehouse, settings, bench, publication, counted)
+            stored = stage(
+                warehouse, bench, publication, counted, attempt=attempt, items_shown=items, kind=kind, now=now
+            )
+        found = audit(warehouse, settings, bench, publication, counted, path=path, stored=stored)
     # Rows that are stored now are found by an erasure that begins from here on.
     is_late = watch.is_late
     if not is_stored and (found.failures or is_late):
@@ -173,15 +191,25 @@ def go_live(
         )
 
 
+@contextmanager
+def _room_for_rows(settings: Settings) -> Iterator[Path]:
+    """Give the path of a file for the rows that an audit reads back; it goes with the block, unless it was moved."""
+    # A draft that is never adopted: what a killed process left goes with the next one.
+    with ArtifactStore(settings.resolved_home).draft("tmp") as folder:
+        yield folder / "stored.parquet"
+
+
 def _is_live(warehouse: Warehouse, publication: NewPublication) -> bool:
     return read_pointer(warehouse, publication.placement).publication_id == publication.publication_id
 
 
-def _bring_live(warehouse: Warehouse, settings: Settings, publication: NewPublication, *, now: datetime) -> None:
+def _bring_live(
+    warehouse: Warehouse, settings: Settings, publication: NewPublication, path: Path, *, now: datetime
+) -> None:
     # Read first: whatever moves the pointer from here on makes this attempt fail.
     expected = read_pointer(warehouse, publication.placement)
     _require_approval(warehouse, publication)
-    attempt, found = prepare(warehouse, settings, publication, now=now)
+    attempt, found = prepare(warehouse, settings, publication, now=now, path=path)
     go_live(warehouse, publication, found, attempt=attempt, expected=expected, now=now)
 
 

@@ -33,8 +33,8 @@ from recsys.compute import engine
 from recsys.disguise import revealed
 from recsys.do_not_process import DoNotProcess
 from recsys.errors import ConflictError, ContractError
-from recsys.pseudonyms import is_pseudonym
-from recsys.publication.parts import store_rows
+from recsys.pseudonyms import PATTERN
+from recsys.publication.parts import Stored, store_rows
 from recsys.publication.records import MAIN, NewPublication, find_publication
 from recsys.publication.statements import lock_storage, run
 from recsys.settings import Settings
@@ -96,35 +96,53 @@ def open_lists(
 
 def _named(bench: duckdb.DuckDBPyConnection, settings: Settings, names: Callable[[], Mapping[str, str]]) -> None:
     """Make ``incoming`` of what was given: under ids, without lists of who was erased while they were made."""
+    bench.execute("create temp view incoming as from given")
     listed = DoNotProcess.kept(settings)
+    [(disguised,)] = bench.execute(
+        f"select coalesce(bool_or(regexp_matches({SUBJECT_ID}, $pattern)), false) from given", {"pattern": PATTERN}
+    ).fetchall()
+    if not disguised and not listed.marks:
+        return
     subjects = [str(row[0]) for row in bench.execute(f"select distinct {SUBJECT_ID} from given").fetchall()]
-    disguised = any(is_pseudonym(subject) for subject in subjects)
     found = revealed(subjects, names()) if disguised else {}
     known = {subject: found.get(subject, subject) for subject in subjects}
     gone = {*listed.among(known.values())}
     kept = {subject: user_id for subject, user_id in known.items() if user_id is not None and user_id not in gone}
     if kept == {subject: subject for subject in subjects}:
-        bench.execute("create temp view incoming as from given")
         return
     pairs = {"subject": pa.array(list(kept), pa.string()), "user_id": pa.array(list(kept.values()), pa.string())}
     bench.register("kept", pa.table(pairs))
     bench.execute(
-        f"create temp view incoming as select given.* replace (kept.user_id as {SUBJECT_ID}) "
+        f"create or replace temp view incoming as select given.* replace (kept.user_id as {SUBJECT_ID}) "
         f"from given inner join kept on given.{SUBJECT_ID} = kept.subject"
     )
 
 
-def totals(bench: duckdb.DuckDBPyConnection, relation: str) -> Totals:
-    """Return what the rows of a table or view amount to.
+def hash_lists(bench: duckdb.DuckDBPyConnection) -> Totals:
+    """Make ``list_hashes`` of ``incoming``, one row per list, and return what they amount to.
 
     Raises:
         ContractError: if rows lack their bucket, subject or rank, or have one that is out of range.
     """
-    bench.execute(f"create or replace temp view publication_rows as from {relation}")
     try:
-        rows, users, keyless, checksum = bench.execute(read_sql("publication", "totals.sql")).fetchall()[0]
+        bench.execute("create or replace temp table list_hashes as " + read_sql("publication", "list_hashes.sql"))
     except duckdb.ConversionException as error:
         raise ContractError(f"The lists hold a {BUCKET} or {RANK} that is out of range: {error}") from error
+    return totals(bench, "list_hashes")
+
+
+def totals(bench: duckdb.DuckDBPyConnection, lists: str) -> Totals:
+    """Return what lists amount to.
+
+    Args:
+        bench: an engine.
+        lists: its table of them: bucket, subject_id, list_hash, row_count and keyless_count.
+
+    Raises:
+        ContractError: if rows lack their bucket, subject or rank.
+    """
+    bench.execute(f"create or replace temp view publication_lists as from {lists}")
+    rows, users, keyless, checksum = bench.execute(read_sql("publication", "totals.sql")).fetchall()[0]
     if keyless:
         raise ContractError(
             f"{keyless} of {rows} rows of lists have no {BUCKET}, {SUBJECT_ID} or {RANK}. Make the lists again."
@@ -142,12 +160,12 @@ def stage(
     items_shown: int,
     kind: str = MAIN,
     now: datetime,
-) -> None:
+) -> Stored:
     """Store the lists with the status ``staged``, in one transaction.
 
     Args:
         warehouse: an open, migrated warehouse.
-        bench: see :func:`open_lists`.
+        bench: see :func:`open_lists` and :func:`hash_lists`.
         publication: whose lists.
         counted: the totals of ``incoming``.
         attempt: the fencing token: only who staged may bring live.
@@ -155,10 +173,12 @@ def stage(
         kind: main, canary or archive.
         now: naive UTC.
 
+    Returns:
+        Where the lists are.
+
     Raises:
         ConflictError: if another attempt brought the publication live meanwhile.
     """
-    bench.execute("create or replace temp table list_hashes as " + read_sql("publication", "list_hashes.sql"))
     with warehouse.transaction() as connection:
         lock_storage(connection, publication.placement)
         run(connection, "ensure_pointer", placement=publication.placement)
@@ -167,7 +187,10 @@ def stage(
         _register(warehouse, connection, publication, counted, chosen)
         _load_stored(warehouse, bench, publication.placement)
         warehouse.append(connection, f"{PUBLISHED}.publication_lists", _lists(bench, publication))
-        store_rows(warehouse, connection, publication.placement, _new_rows(bench, publication))
+        [(new,)] = bench.execute("select count(*) from new_lists").fetchall()
+        [(lists,)] = bench.execute("select count(*) from list_hashes").fetchall()
+        part = store_rows(warehouse, connection, publication.placement, _new_rows(bench, publication)) if new else None
+    return Stored(part, is_new=new == lists)
 
 
 def _register(
@@ -204,12 +227,13 @@ def _register(
 
 
 def _load_stored(warehouse: Warehouse, bench: duckdb.DuckDBPyConnection, placement: str) -> None:
-    """Copy the keys of the lists that the warehouse holds; the storage lock keeps them from being removed."""
+    """Find which lists the warehouse lacks; the storage lock keeps those that it holds from being removed."""
     query = read_sql("publication", "stored_lists.sql")
     with warehouse.read_arrow(query, {"placement": placement}) as reader:
         bench.register("stored_reader", reader)
         bench.execute("create or replace temp table stored_lists as from stored_reader")
         bench.unregister("stored_reader")
+    bench.execute("create or replace temp table new_lists as " + read_sql("publication", "new_lists.sql"))
 
 
 def _lists(bench: duckdb.DuckDBPyConnection, publication: NewPublication) -> pa.RecordBatchReader:

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
-from sqlalchemy import ColumnClause, Connection, Engine, column, table, text
+from sqlalchemy import ColumnClause, Connection, Engine, column, quoted_name, table, text
 
 from recsys.warehouse.names import split_table
 
@@ -15,16 +17,18 @@ _INCOMING = "recsys_incoming"
 @contextmanager
 def open_reader(engine: Engine, sql: str, params: Mapping[str, Any], batch_rows: int) -> Iterator[pa.RecordBatchReader]:
     """Read a result in batches of ``batch_rows`` rows."""
-    compiled = text(sql).bindparams(**params).compile(dialect=engine.dialect)
-    # DuckDB takes "$1" with a list: the order is that of the compiled statement, not the caller's.
-    values = [compiled.params[name] for name in compiled.positiontup or ()]
     with engine.connect() as connection:
-        relation = _driver(connection).sql(str(compiled), params=values or None)
-        reader = relation.to_arrow_reader(batch_rows)
+        reader = _relation(connection, sql, params).to_arrow_reader(batch_rows)
         try:
             yield reader
         finally:
             reader.close()
+
+
+def write_parquet(engine: Engine, sql: str, params: Mapping[str, Any], path: Path) -> None:
+    """Write a result to a Parquet file."""
+    with engine.connect() as connection:
+        _relation(connection, sql, params).write_parquet(str(path), compression="zstd")
 
 
 def append(connection: Connection, target: str, data: pa.Table | pa.RecordBatchReader) -> int:
@@ -42,8 +46,17 @@ def append(connection: Connection, target: str, data: pa.Table | pa.RecordBatchR
     return int(count)
 
 
+def _relation(connection: Connection, sql: str, params: Mapping[str, Any]) -> duckdb.DuckDBPyRelation:
+    compiled = text(sql).bindparams(**params).compile(dialect=connection.dialect)
+    # DuckDB takes "$1" with a list: the order is that of the compiled statement, not the caller's.
+    values = [compiled.params[name] for name in compiled.positiontup or ()]
+    relation: duckdb.DuckDBPyRelation = _driver(connection).sql(str(compiled), params=values or None)
+    return relation
+
+
 def _column(name: str) -> ColumnClause[Any]:
-    return column(name)
+    # In quotes always: the engine has more reserved words ("at") than the dialect that compiles knows.
+    return column(quoted_name(name, quote=True))
 
 
 def _driver(connection: Connection) -> Any:

@@ -14,7 +14,7 @@ from typing import Final
 
 from sqlalchemy import Connection, text
 
-from recsys.assets import sql_path
+from recsys.assets import read_sql, sql_path
 from recsys.errors import WarehouseError
 from recsys.warehouse.session import POSTGRESQL, Warehouse
 
@@ -22,6 +22,11 @@ _RECORD: Final = (
     "create schema if not exists recsys",
     "create table if not exists recsys.schema_migrations "
     "(name text not null, checksum text not null, applied_at timestamp not null)",
+)
+_GRANTED: Final = (
+    "select count(*) from pg_namespace as schemas cross join lateral aclexplode(schemas.nspacl) as rights "
+    "inner join pg_roles as roles on roles.oid = rights.grantee "
+    "where schemas.nspname = 'recsys' and roles.rolname = 'recsys_read'"
 )
 # Any number will do, as long as nobody else on the server uses it.
 _ADVISORY_LOCK: Final = 7_265_637_379
@@ -35,7 +40,8 @@ def migrate(warehouse: Warehouse, *, folder: Path | None = None) -> list[str]:
         folder: where the files are; ``sql/schema`` if absent.
 
     Returns:
-        The names applied now, in order; empty when there is nothing to do.
+        The names applied now, in order; empty when there is nothing to do. On a server, roles that were granted rights
+        in this warehouse have them afterwards, too.
 
     Raises:
         WarehouseError: if an applied file was changed since, or a statement fails; what came before stays.
@@ -56,7 +62,17 @@ def migrate(warehouse: Warehouse, *, folder: Path | None = None) -> list[str]:
                 warehouse.run(connection, statement)
             _record(connection, name, statements)
         applied.append(name)
+    if folder is None and warehouse.dialect == POSTGRESQL:
+        _grant_again(warehouse)
     return applied
+
+
+def _grant_again(warehouse: Warehouse) -> None:
+    """Give the roles of ``sql/roles`` what is new or was made anew, if they were given anything here before."""
+    with warehouse.transaction() as connection:
+        if connection.execute(text(_GRANTED)).scalar():
+            for statement in split_statements(read_sql("roles", "grants.postgresql.sql")):
+                warehouse.run(connection, statement)
 
 
 def pending_migrations(warehouse: Warehouse) -> list[str]:

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pyarrow.csv as pacsv
 from sqlalchemy import Connection, Engine, make_url, text
@@ -26,6 +28,13 @@ def open_reader(engine: Engine, sql: str, params: Mapping[str, Any], batch_rows:
     with adbc.connect(url) as connection, connection.cursor() as cursor:
         cursor.execute(str(compiled), values or None)
         yield cursor.fetch_record_batch()
+
+
+def write_parquet(engine: Engine, sql: str, params: Mapping[str, Any], path: Path) -> None:
+    """Write a result to a Parquet file."""
+    # Unlike Arrow's writer this one works while it reads.
+    with open_reader(engine, sql, params, 0) as reader, duckdb.connect(config={"threads": 2}) as writer:
+        writer.from_arrow(reader).write_parquet(str(path), compression="zstd")
 
 
 def append(connection: Connection, target: str, data: pa.Table | pa.RecordBatchReader) -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
@@ -122,6 +123,20 @@ class Warehouse:
             self._bulk.open_reader(self._engine, sql, params or {}, batch_rows) as reader,
         ):
             yield reader
+
+    def write_parquet(self, sql: str, path: Path, params: Parameters | None = None) -> None:
+        """Write what a query reads, all that is committed, to a Parquet file, with the engine's own writer.
+
+        Args:
+            sql: as for :meth:`read_arrow`.
+            path: of the file; its folder is there.
+            params: their values.
+
+        Raises:
+            WarehouseError: for whatever engine or driver raise; also if the disk is full.
+        """
+        with reported(f"Copying from the warehouse {self.name} to {path.name} failed"):
+            self._bulk.write_parquet(self._engine, sql, params or {}, path)
 
     def append(self, connection: Connection, table: str, data: pa.Table | pa.RecordBatchReader) -> int:
         """Append Arrow data to a table, in the caller's transaction; columns are matched by name.

@@ -1,24 +1,12 @@
 -- Run by DuckDB over the files of a publication.
 -- grain: one row per bucket and subject
--- A row without a propensity adds nothing for it, so lists keep the hash that they had before there was one.
--- Sums of integers, so the hash does not depend on the order in which threads read; the rank is in the text.
+-- Sums of integers, so the hash does not depend on the order in which threads read; the rank is in it. Another version of
+-- DuckDB may hash otherwise: what is stored is then stored once more, by the first publication after the change.
 select
     bucket,
     subject_id,
-    cast(
-        sum(
-            md5_number_upper(
-                concat_ws(
-                    chr(31),
-                    rank,
-                    coalesce(item_id, chr(30)),
-                    coalesce(cast(score as varchar), chr(30)),
-                    coalesce(source, chr(30)),
-                    coalesce(reason, chr(30)),
-                    cast(propensity as varchar)
-                )
-            )
-        ) % 9223372036854775783 as bigint
-    ) as list_hash
+    cast(sum(hash(rank, item_id, score, source, reason, propensity)) % 9223372036854775783 as bigint) as list_hash,
+    count(*) as row_count,
+    count(*) filter (where bucket is null or subject_id is null or rank is null) as keyless_count
 from incoming
 group by bucket, subject_id

@@ -1,4 +1,5 @@
--- What the roles may do. By the owner's user, after every migration; repeating it changes nothing:
+-- What the roles may do. By the owner's user, once; repeating it changes nothing. From then on every migration repeats it.
+-- A warehouse that was restored without privileges needs it again:
 --   psql -v ON_ERROR_STOP=1 -d WAREHOUSE -U etl_admin -f grants.postgresql.sql
 
 -- Reads the shop. What a snapshot rejects is put aside, which is all that it writes.
@@ -7,6 +8,11 @@ grant usage on schema shop to recsys_extract;
 grant select on all tables in schema shop to recsys_extract;
 
 grant insert, delete on shop.quarantine to recsys_extract;
+
+-- Whoever was erased is left out.
+grant usage on schema recsys to recsys_extract;
+
+grant select, insert on recsys.do_not_process to recsys_extract;
 
 -- Decides, publishes and measures; in the shop's schema it writes what people change here: rules, withheld products,
 -- withdrawn consent.
@@ -29,8 +35,11 @@ revoke update, delete on
     recsys.canary_moves,
     recsys.suppression_changes,
     recsys.consent_changes,
-    recsys.measurements
+    recsys.measurements,
+    recsys.do_not_process
 from recsys_publish;
+
+revoke delete on recsys.erasures from recsys_publish;
 
 revoke insert, update, delete on recsys.schema_migrations, recsys.list_parts from recsys_publish;
 

@@ -5,7 +5,8 @@
 
 Each run has a home of its own below a temporary folder, with a copy of one loaded warehouse. Seconds under Airflow are
 those from the training's start to the publication's end; its servers are up by then. Memory is the peak of the whole
-process tree, servers included, beside what they hold while nothing runs. Prints JSON.
+process tree, servers included, beside what they hold while nothing runs, shared pages counted once; RECSYS_* variables
+such as RECSYS_MEMORY_LIMIT_GB go to all runs. Prints JSON.
 """
 
 import argparse
@@ -82,12 +83,13 @@ def under_airflow(home: Path, **given: Any) -> dict[str, Any]:
     try:
         with Stack(settings, Console(file=sys.stderr)) as stack:
             make_ready(stack)
-            idle = sampler.rss
+            idle = sampler.pss
             sampler.reset()
             run_chain(stack)
     finally:
         sampler.end()
-    return read(settings) | {"idle_rss_mib": idle // 2**20, "peak_rss_mib": sampler.rss // 2**20}
+    memory = {"idle": idle, "peak": sampler.pss}
+    return read(settings) | {f"{name}_pss_mib": held // 2**20 for name, held in memory.items()}
 
 
 def read(settings: Settings) -> dict[str, Any]:

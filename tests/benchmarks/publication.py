@@ -1,18 +1,22 @@
-"""Rows a second of a third publication with two kept, audit included, on each engine; and the memory of a bulk read.
+"""Rows a second of a third publication with two kept, audit included, on each engine; of a daily one; of reading all.
 
     python -m tests.benchmarks.publication [--customers 200000] [--rows 13] [--engine postgresql]
 
-Every list of the third publication is new, the worst case. Prints one JSON line an engine.
+Every list of the third publication is new, the worst case; of the daily one, which follows, one list in a hundred is.
+Prints one JSON line an engine. CPU seconds are those of this process and of the server, since the machine may be busy.
 """
 
 import argparse
 import json
+import os
 import resource
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from multiprocessing import get_context
 from pathlib import Path
 
 import duckdb
@@ -20,7 +24,7 @@ import duckdb
 from recsys import ledger
 from recsys.publication import NewPublication, publish
 from recsys.settings import Settings
-from recsys.warehouse import migrate, open_warehouse
+from recsys.warehouse import Warehouse, migrate, open_warehouse
 from tests.support.engines import DUCKDB, ENGINES
 from tests.support.postgres import postgres_programs, postgres_server
 from tests.support.warehouse import make_settings
@@ -28,25 +32,37 @@ from tests.support.warehouse import make_settings
 NOW = datetime(2025, 1, 2)
 PLACEMENT = "for_you"
 PRODUCTS = 50_000
+ACTIVE = 100
+"""One customer in so many gets another list from the daily publication."""
+Figures = dict[str, float | int]
 LISTS = """
     copy (
         select
             case when customer = 0 then '*' else 'customer-' || customer end as subject_id,
-            cast(case when customer = 0 then -1 else customer % 4096 end as smallint) as bucket,
+            cast(case when customer = 0 then -1 else customer * 4096 // ({customers} + 1) end as smallint) as bucket,
             cast(rank as smallint) as rank,
-            'item-' || ((customer * 7919 + rank * 104729 + {day}) % {products}) as item_id,
-            1.0 / (rank + customer % 97 + {day}) as score,
+            'item-' || ((customer * 7919 + rank * 104729 + day) % {products}) as item_id,
+            1.0 / (rank + customer % 97 + day) as score,
             'repurchase+als' as source,
-            'You bought it ' || (customer % 9 + 2) || ' times, last ' || (rank + {day}) || ' days ago' as reason,
+            'You bought it ' || (customer % 9 + 2) || ' times, last ' || (rank + day) || ' days ago' as reason,
             cast(null as double) as propensity
-        from range({customers} + 1) as customers (customer), range(1, {rows} + 1) as ranks (rank)
+        from
+            (select customer, {day} as day from range({customers} + 1) as customers (customer)),
+            range(1, {rows} + 1) as ranks (rank)
     ) to '{path}' (format parquet)
 """
+DAILY = f"2 + cast(customer % {ACTIVE} = 1 as integer)"
+SHOP = {
+    "shop.users": "select 'customer-' || n as user_id, cast(n * 4096 // ({customers} + 1) as smallint) as bucket, "
+    "timestamp '2024-01-01' as created_at, true as is_personalised from range(1, {customers} + 1) as r (n)",
+    "shop.items": "select 'item-' || n as item_id, 'Product ' || n as title, true as available, "
+    "true as recommendable, timestamp '2024-01-01' as created_at from range({products}) as r (n)",
+}
 
 
-def write_lists(folder: Path, day: int, customers: int, rows: int) -> NewPublication:
-    """Write made lists of which none is that of another day."""
-    lists, items = folder / f"lists-{day}.parquet", folder / "items.parquet"
+def write_lists(folder: Path, name: str, day: str, customers: int, rows: int) -> NewPublication:
+    """Write made lists; ``day`` is an expression of the customer's number on which a list depends."""
+    lists, items = folder / f"{name}.parquet", folder / "items.parquet"
     with duckdb.connect() as connection:
         connection.execute(LISTS.format(day=day, customers=customers, rows=rows, products=PRODUCTS, path=lists))
         connection.execute(
@@ -54,7 +70,7 @@ def write_lists(folder: Path, day: int, customers: int, rows: int) -> NewPublica
             f"to '{items}' (format parquet)"
         )
     return NewPublication(
-        publication_id=f"p{day}",
+        publication_id=name,
         placement=PLACEMENT,
         as_of=NOW,
         model_name="recsys_for_you",
@@ -82,41 +98,93 @@ def settings_on(engine: str, folder: Path) -> Iterator[Settings]:
         yield make_settings(folder, warehouse_url=url)
 
 
-def measure(settings: Settings, folder: Path, customers: int, rows: int) -> dict[str, float | int]:
-    """Publish three times; return the figures of the third and of reading all rows in batches."""
-    with open_warehouse(settings, purpose="benchmark") as warehouse:
-        migrate(warehouse)
-        ledger.record_decision(
-            warehouse,
-            placement=PLACEMENT,
-            model_name="recsys_for_you",
-            model_version="1",
-            verdict=ledger.APPROVED,
-            decided_by="benchmark",
-            channel="cli",
-            reason="to measure",
-            now=NOW,
-        )
-        for day in range(3):
-            publication = write_lists(folder, day, customers, rows)
-            began = time.perf_counter()
-            publish(warehouse, settings, publication, now=NOW + timedelta(days=day))
-            seconds = time.perf_counter() - began
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        began, read = time.perf_counter(), 0
-        with warehouse.read_arrow("select subject_id, rank, item_id, score, reason from recsys.list_rows") as reader:
-            for batch in reader:
-                read += batch.num_rows
-        reading = time.perf_counter() - began
-        grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+def make_shop(warehouse: Warehouse, customers: int) -> None:
+    """Write the customers and products that the lists are of, and approve the version that made them."""
+    migrate(warehouse)
+    with warehouse.transaction() as connection, duckdb.connect() as bench:
+        for table, query in SHOP.items():
+            rows = bench.sql(query.format(customers=customers, products=PRODUCTS))
+            warehouse.append(connection, table, rows.to_arrow_table())
+    ledger.record_decision(
+        warehouse,
+        placement=PLACEMENT,
+        model_name="recsys_for_you",
+        model_version="1",
+        verdict=ledger.APPROVED,
+        decided_by="benchmark",
+        channel="cli",
+        reason="to measure",
+        now=NOW,
+    )
+
+
+def cpu_seconds(settings: Settings) -> float:
+    """Return the CPU seconds of this process, and of the server's processes that run now or have ended."""
+    own = resource.getrusage(resource.RUSAGE_SELF)
+    _, _, folder = settings.database_url.partition("host=")
+    pid_file = Path(folder) / "data" / "postmaster.pid"
+    if not folder or not pid_file.exists():
+        return own.ru_utime + own.ru_stime
+    server, ticks = pid_file.read_text().split()[0], 0
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            values = path.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if path.parent.name == server:  # with those of its children that have ended
+            ticks += sum(map(int, values[11:15]))
+        elif values[1] == server:
+            ticks += int(values[11]) + int(values[12])
+    return own.ru_utime + own.ru_stime + ticks / os.sysconf("SC_CLK_TCK")
+
+
+@contextmanager
+def measured(settings: Settings, name: str, rows: int, figures: Figures) -> Iterator[None]:
+    """Note what the block took, for so many rows."""
+    began, cpu = time.perf_counter(), cpu_seconds(settings)
+    yield
+    seconds = time.perf_counter() - began
+    figures |= {
+        f"{name}_seconds": round(seconds, 2),
+        f"{name}_cpu_seconds": round(cpu_seconds(settings) - cpu, 2),
+        f"{name}_rows_per_second": round(rows / seconds),
+    }
+
+
+def measure(settings: Settings, folder: Path, customers: int, rows: int) -> Figures:
+    """Publish three times, then the daily one; return the figures of the last two, and of reading all rows."""
     stored = (customers + 1) * rows
+    figures: Figures = {"rows": stored}
+    with open_warehouse(settings, purpose="benchmark") as warehouse:
+        make_shop(warehouse, customers)
+        for day in range(3):
+            publication = write_lists(folder, f"p{day}", str(day), customers, rows)
+            with measured(settings, "third", stored, figures):
+                publish(warehouse, settings, publication, now=NOW + timedelta(days=day))
+        daily = write_lists(folder, "daily", DAILY, customers, rows)
+        with measured(settings, "daily", stored, figures):
+            publish(warehouse, settings, daily, now=NOW + timedelta(days=3))
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as fresh:
+        return figures | fresh.submit(read_all, settings).result()
+
+
+def read_all(settings: Settings) -> Figures:
+    """Read all stored rows in batches, in a process that has done nothing else: peaks are of its whole life."""
+    query, rows = "select subject_id, rank, item_id, score, reason from recsys.list_rows", 0
+    with open_warehouse(settings, purpose="benchmark") as warehouse:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        began = time.perf_counter()
+        with warehouse.read_arrow(query) as reader:
+            for batch in reader:
+                rows += batch.num_rows
+        seconds = time.perf_counter() - began
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {
-        "rows": stored,
-        "seconds": round(seconds, 2),
-        "rows_per_second": round(stored / seconds),
-        "rows_read": read,
-        "rows_read_per_second": round(read / reading),
-        "memory_grown_mib": grown // 1024,
+        "read_rows": rows,
+        "read_seconds": round(seconds, 2),
+        "read_rows_per_second": round(rows / seconds),
+        "read_peak_mib": peak // 1024,
+        "read_memory_grown_mib": (peak - before) // 1024,
     }
 
 

@@ -66,7 +66,7 @@ def test_two_folders_of_dags_share_no_name(tmp_path: Path) -> None:
         shops[name] = parsed(folder)
     for name, one in shops.items():
         assert one["faults"] == {}
-        assert one["pools"] == [f"{name}_warehouse"]
+        assert one["pools"] == [f"{name}_compute", f"{name}_warehouse"]
         assert one["connection"] == f"{name}_warehouse"
         assert one["triggered"] == [f"{name}_approve"]
         assert one["models"] == [f"{name}_for_you", f"{name}_discover"]

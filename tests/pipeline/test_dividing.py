@@ -9,6 +9,7 @@ import pytest
 
 from recsys import pipeline
 from recsys.artifacts import DONE, content_hash
+from recsys.errors import SettingsError
 from recsys.settings import CandidateSettings, RankerSettings, Settings
 from recsys.warehouse import open_warehouse
 from tests.support.planted import NOW, debris, quick_settings
@@ -125,3 +126,13 @@ def test_tasks_that_divide_a_stage_share_the_cores_and_the_memory(
     found = settings.for_one_of(tasks)
     wanted = max(1, cores // 2) if expected[0] is None else expected[0]
     assert (found.threads, found.memory_limit_gb) == (wanted, expected[1])
+
+
+@pytest.mark.parametrize("pair", [["nowhere", "twin"], ["../../x", "twin"], ["for_you", "../../../x"]])
+def test_what_no_plan_says_is_refused(shop: tuple[Settings, str], pair: list[str]) -> None:
+    settings, snapshot = shop
+    pipeline.join_training(settings, snapshot=snapshot, placements=PLACEMENTS)
+    before = sorted(settings.resolved_home.parent.rglob("*"))
+    with pytest.raises(SettingsError):
+        pipeline.learn_rankers(settings, snapshot=snapshot, placements=PLACEMENTS, learned=[pair])
+    assert sorted(settings.resolved_home.parent.rglob("*")) == before

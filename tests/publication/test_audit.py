@@ -2,6 +2,8 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,7 +15,8 @@ from recsys.errors import AuditError, ContractError, SettingsError
 from recsys.pseudonyms import Pseudonyms
 from recsys.publication import find_publication, publish
 from recsys.publication.audit import audit
-from recsys.publication.staging import open_lists, stage, totals
+from recsys.publication.parts import Stored
+from recsys.publication.staging import hash_lists, open_lists, stage
 from recsys.settings import Settings
 from recsys.warehouse import Warehouse
 from tests.support.publications import (
@@ -135,25 +138,30 @@ def test_after_a_correction_the_same_publication_goes_live(warehouse: Warehouse,
     assert len(live_rows(warehouse)) == 320
 
 
-def test_rows_that_were_changed_in_the_warehouse_are_found(warehouse: Warehouse, settings: Settings) -> None:
+def test_rows_that_were_changed_in_the_warehouse_are_found(
+    warehouse: Warehouse, settings: Settings, tmp_path: Path
+) -> None:
     """The audit reads back what is stored; it does not trust the files."""
     publication = write_publication(settings.resolved_home / "files", "p1", made_lists())
     with open_lists(settings, publication) as bench:
-        counted = totals(bench, "incoming")
-        stage(warehouse, bench, publication, counted, attempt="a", items_shown=10, now=NOW)
-        assert audit(warehouse, settings, bench, publication, counted).failures == []
+        counted = hash_lists(bench)
+        stored = stage(warehouse, bench, publication, counted, attempt="a", items_shown=10, now=NOW)
+        read = partial(audit, warehouse, settings, bench, publication, counted, path=tmp_path / "read.parquet")
+        assert read(stored=stored).failures == []
         with warehouse.transaction() as connection:
             connection.execute(
                 text("update recsys.list_rows set score = 9 where subject_id = :user and rank = 1"),
                 {"user": FIRST},
             )
-        found = audit(warehouse, settings, bench, publication, counted)
-        assert found.failures == ["the 640 stored rows are not those of the files: the checksums differ"]
+        for where in (stored, Stored()):
+            assert read(stored=where).failures == [
+                "the 640 stored rows are not those of the files: the checksums differ"
+            ]
         with warehouse.transaction() as connection:
             connection.execute(
                 text("delete from recsys.list_rows where subject_id = :user and rank = 20"), {"user": FIRST}
             )
-        found = audit(warehouse, settings, bench, publication, counted)
+        found = read(stored=stored)
         assert found.failures == ["639 rows are stored, but the files have 640"]
 
 

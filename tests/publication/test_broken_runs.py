@@ -70,6 +70,25 @@ def test_each_write_breaks_in_each_way(tmp_path: Path, server: str, action: str)
     require_told(reports)
 
 
+def require_erased(*plans: Plan) -> None:
+    """Fail unless the customer is nowhere after the rerun, with one proof and nothing left over."""
+    for reports in run_plans(*plans):
+        print(f"erase: {len(reports) - 1} breaks at {reports[-1]['at']} writes")
+        assert len(reports) > 2
+        require_whole(reports)
+        require_told(reports)
+
+
+def test_an_erasure_that_breaks_at_a_write_ends_when_it_is_run_again(tmp_path: Path) -> None:
+    require_erased(Plan(str(tmp_path), action="erase", how=[KILL, FULL], step=40))
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+def test_each_write_of_an_erasure_breaks_in_each_way(tmp_path: Path, server: str) -> None:
+    require_erased(Plan(str(tmp_path), server, "erase", how=[KILL, FULL], is_all=True))
+
+
 @pytest.mark.parametrize("step", [6, pytest.param(1, marks=[pytest.mark.soak, pytest.mark.timeout(3600)])])
 def test_a_connection_that_is_cut_at_a_write(tmp_path: Path, postgres_url: str, step: int) -> None:
     """What goes to the server is cut: a publication is done again by itself, anything else says what to do."""

@@ -9,6 +9,7 @@ import duckdb
 import pytest
 from sqlalchemy import text
 
+from recsys.privacy import Subject, remove_rows
 from recsys.publication import export_live, publish, rollback
 from recsys.settings import Settings
 from recsys.warehouse import Warehouse
@@ -161,6 +162,20 @@ def test_an_outside_reader_sees_the_old_set_or_the_new_one(
     assert faults == []
     assert len(seen) > 1
     assert read_files(folder) == read_view(warehouse)
+
+
+def test_what_an_audit_read_is_moved_to_its_place_unless_a_customer_was_erased_since(
+    warehouse: Warehouse, settings: Settings, folder: Path, tmp_path: Path
+) -> None:
+    put_live(warehouse, settings, "p1")
+    rows = [row for row in read_files(folder) if row["user_id"] != user_id(0)]
+    for is_erased in (False, True):
+        read = (folder / "p1" / "lists.parquet").rename(tmp_path / "read.parquet")
+        if is_erased:
+            remove_rows(warehouse, Subject.of(settings, user_id(0)))
+        export_live(warehouse, settings, audited={"p1": read})
+        assert read.exists() == is_erased
+    assert read_files(folder) == rows == read_view(warehouse)
 
 
 def test_a_quote_in_the_name_of_home(tmp_path: Path, warehouse: Warehouse, settings: Settings) -> None:

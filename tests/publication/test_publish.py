@@ -12,7 +12,7 @@ from recsys.errors import ConflictError
 from recsys.publication import list_publications, publish
 from recsys.publication.publishing import go_live, prepare
 from recsys.publication.records import read_pointer
-from recsys.publication.staging import open_lists, totals
+from recsys.publication.staging import hash_lists, open_lists
 from recsys.settings import Settings
 from recsys.warehouse import Warehouse
 from tests.support.publications import NOW, PLACEMENT, approve, live_rows, made_lists, write_publication
@@ -246,7 +246,7 @@ def test_the_checksum_is_of_the_rows_not_of_their_files(
     def checksum(name: str, rows: list[dict[str, object]], files: int) -> str:
         publication = write_publication(folder, name, rows, files=files)
         with open_lists(settings, publication) as bench:
-            return totals(bench, "incoming").checksum
+            return hash_lists(bench).checksum
 
     whole = checksum("whole", rows, 1)
     assert checksum("parts", [rows[n] for n in order], files) == whole

@@ -24,6 +24,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
+from recsys import pipeline, registry
+from recsys.artifacts import ArtifactStore
 from recsys.errors import AuditError, RecsysError
 from recsys.publication import NewPublication, export_live, publish, read_pointer, rollback
 from recsys.settings import Settings
@@ -32,11 +34,13 @@ from recsys.warehouse import Warehouse, open_warehouse
 from tests.support.breaking import Breaker
 from tests.support.postgres import make_database
 from tests.support.publications import ITEMS, NOW, PLACEMENT, approve, made_lists, write_publication
-from tests.support.warehouse import make_settings, write_small_shop
+from tests.support.searching import in_database, places
+from tests.support.warehouse import make_settings, user_id, write_small_shop
 from tests.support.wholeness import debts, faults, stored
 
 ROOT = Path(__file__).parents[2]
 DATABASE: Final = "broken"
+ERASED: Final = user_id(0)
 EARLIER: Final = 4
 """Publications before: one more than are kept beside the live one, so that the next one removes one."""
 
@@ -48,7 +52,7 @@ class Plan:
     Attributes:
         folder: for homes, templates and reports; empty.
         server: of PostgreSQL, as :func:`tests.support.postgres.postgres_url` gives it; empty: DuckDB.
-        action: publish, refuse, rollback or extract.
+        action: publish, refuse, rollback, extract or erase.
         how: in which ways each write breaks; with several they take turns, unless ``is_all``.
         is_all: each write breaks in each way.
         step: every how-manieth write is broken.
@@ -108,8 +112,28 @@ def _prepare(plan: Plan) -> Report:
         for number in range(EARLIER):
             _publish(warehouse, settings, _lists(settings, number), number)
     _act(plan, "extract", 0)
-    shutil.rmtree(settings.resolved_home / "snapshots")
+    if plan.action == "erase":
+        _derive(settings)
+    else:
+        shutil.rmtree(settings.resolved_home / "snapshots")
     return {"modules": sorted(set(sys.modules) - loaded)}
+
+
+def _derive(settings: Settings) -> None:
+    """Make something of the snapshot, a sample as monitoring keeps it, and the registry that an erasure asks."""
+    home = settings.resolved_home
+    [users] = home.glob("snapshots/*/users.parquet")
+
+    def build(folder: Path) -> Report:
+        shutil.copy2(users, folder)
+        return {}
+
+    ArtifactStore(home).make("features", "of-all", build)
+    sample = home / "monitoring" / "lists" / "p0@4095.parquet"
+    sample.parent.mkdir(parents=True)
+    [lists] = home.glob(f"live/p{EARLIER - 1}/lists.parquet")
+    shutil.copy2(lists, sample)
+    registry.versions_of_snapshots(settings, ["none"])
 
 
 def _lists(settings: Settings, number: int, *, unheard: bool = False) -> NewPublication:
@@ -150,6 +174,9 @@ def _act(plan: Plan, action: str, number: int, before: Callable[[], None] = lamb
     settings = _settings(plan)
     lists = _lists(settings, number, unheard=action == "refuse")
     before()
+    if action == "erase":
+        pipeline.erase(settings, user=ERASED, by="ada", reason="request 4711", now=NOW)
+        return
     if action == "extract":
         take_snapshot(settings, as_of="latest", now=NOW)
         return
@@ -178,6 +205,8 @@ def _looked(plan: Plan, action: str, number: int = EARLIER) -> Report:
     """In a child: what readers see; then the rerun, and what is stored."""
     settings = _settings(plan)
     lists = _lists(settings, number, unheard=action == "refuse")
+    if action == "erase":
+        return _erased(plan, settings)
     if action == "extract":
         _act(plan, action, number)
     with open_warehouse(settings, purpose="look") as warehouse:
@@ -190,6 +219,19 @@ def _looked(plan: Plan, action: str, number: int = EARLIER) -> Report:
             "debts": debts(warehouse, settings),
             "stored": stored(warehouse, settings) if not plan.kills else {},
         }
+
+
+def _erased(plan: Plan, settings: Settings) -> Report:
+    """In a child: erase again, and look for the customer in all places."""
+    _act(plan, "erase", EARLIER)
+    found = [
+        *(in_database(ERASED, settings.database_url) if plan.server else []),
+        *places(ERASED, settings.resolved_home),
+    ]
+    proofs = len(list((settings.resolved_home / "erasures").glob("*.json")))
+    with open_warehouse(settings, purpose="look") as warehouse:
+        owed = [*debts(warehouse, settings), *([] if proofs == 1 else [f"{proofs} proofs"])]
+        return {"faults": found, "debts": owed, "stored": stored(warehouse, settings)}
 
 
 def _forked(plan: Plan, work: Callable[[], Report], *, kill_after: float | None = None) -> tuple[int, Report]:

@@ -38,7 +38,16 @@ OWN_FILES: Final = {
     ),
     "monitoring": ("category_mix", "missing", "volume"),
     # live_shop and live_view are what readers lay over the live Parquet files.
-    "publication": ("audit", "list_hashes", "live_shop", "live_view", "new_rows", "totals"),
+    "publication": (
+        "audit",
+        "list_facts",
+        "list_hashes",
+        "live_shop",
+        "live_view",
+        "new_lists",
+        "new_rows",
+        "totals",
+    ),
     "snapshot": ("checked_events", "events", "item_rules", "item_versions", "items", "promotions", "users"),
     # Raw files are read and checked before they are copied to the warehouse.
     "staging/_load": (

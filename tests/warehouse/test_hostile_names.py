@@ -148,6 +148,15 @@ def test_identifiers_and_literals_are_one_word(shop: Shop, name: str) -> None:
         assert list(row.items()) == [(short, name)]
 
 
+@pytest.mark.parametrize("name", ["at", "select", "Order", "two words", 'a"b', "a'b", "größe", "a; drop table x"])
+def test_a_column_of_any_name_is_loaded(shop: Shop, name: str) -> None:
+    table = f"shop.odd_{next(NUMBERS)}"
+    with shop.warehouse.transaction() as connection:
+        shop.warehouse.run(connection, f"create table {table} ({quoted(name)} integer)")
+        assert shop.warehouse.append(connection, table, pa.table({name: [1, 2]})) == 2
+    assert shop.warehouse.query(f"select * from {table}") == [{name: 1}, {name: 2}]
+
+
 @FEW
 @given(name=NAMES)
 def test_schemas_and_namespaces_that_are_no_plain_word_are_refused(shop: Shop, name: str) -> None:

@@ -1,17 +1,19 @@
 """Least privilege on PostgreSQL: each role does its work, and is refused anything more."""
 
+import shutil
+import subprocess
 from datetime import timedelta
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from recsys.assets import read_sql
+from recsys.assets import read_sql, sql_path
 from recsys.publication import publish
 from recsys.settings import PublicationSettings, Settings
 from recsys.snapshot import Snapshot, take_snapshot
 from recsys.warehouse import migrate, open_warehouse
-from tests.support.postgres import execute_on, make_database
+from tests.support.postgres import execute_on, make_database, postgres_programs
 from tests.support.publications import ITEMS, NOW, approve, live_rows, made_lists, write_publication
 from tests.support.warehouse import make_settings, write_small_shop
 
@@ -31,6 +33,7 @@ REFUSED = {
         "select * from recsys.decisions",
         "select * from recsys.live_recommendations",
         "select recsys.new_list_part('for_you')",
+        "delete from recsys.do_not_process",
         "create temp table mine (n int)",
         *DDL,
     ),
@@ -41,6 +44,9 @@ REFUSED = {
         "delete from recsys.decisions",
         "update recsys.decisions set reason = 'x'",
         "delete from recsys.pointer_moves",
+        "delete from recsys.do_not_process",
+        "update recsys.do_not_process set mark = ''",
+        "delete from recsys.erasures",
         "update recsys.schema_migrations set checksum = ''",
         "drop table recsys.list_rows_0",
         "drop view recsys.live_recommendations",
@@ -129,6 +135,61 @@ def test_a_reader_sees_what_customers_see(shop: str, tmp_path: Path) -> None:
     with psycopg.connect(as_user(shop, "r_read")) as connection:
         rows = connection.execute("select rank from recsys.live_recommendations where user_id = '*'").fetchall()
     assert len(rows) == 10
+
+
+def test_a_migration_leaves_the_roles_their_rights(
+    database: str, postgres_url: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """From before the view was made anew to the newest: the reader goes on, and what happened stays written."""
+    url = make_database(postgres_url, "roles_migrated")
+    execute_on(url, read_sql("roles", "roles.postgresql.sql"))
+    before = tmp_path / "before"
+    before.mkdir()
+    for path in sql_path("schema").glob("*.sql"):
+        if path.name < "0009":
+            shutil.copy2(path, before / path.name)
+    settings = settings_of(tmp_path_factory.mktemp("migrated"), url, "r_owner")
+    with open_warehouse(settings, purpose="test") as warehouse:
+        migrate(warehouse, folder=before)
+        execute_on(
+            as_user(url, "r_owner"),
+            "grant usage on schema recsys to recsys_read",
+            "grant select on recsys.live_recommendations to recsys_read",
+        )
+        migrate(warehouse)
+    execute_on(as_user(url, "r_read"), "select * from recsys.live_recommendations")
+    execute_on(as_user(url, "r_publish"), "select * from recsys.do_not_process")
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        execute_on(as_user(url, "r_publish"), "delete from recsys.do_not_process")
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        execute_on(as_user(url, "r_read"), "select * from recsys.do_not_process")
+
+
+def test_after_a_restore_the_files_bring_the_rights_back(shop: str, postgres_url: str, tmp_path: Path) -> None:
+    dump, url = tmp_path / "dump", make_database(postgres_url, "roles_restored")
+    found = postgres_programs()
+    assert found is not None
+    programs = (found / "pg_ctl").resolve().parent  # of the whole package, where the PATH has links to some
+    subprocess.run([programs / "pg_dump", "--format", "custom", "--file", dump, shop], check=True)
+    restore = [programs / "pg_restore", "--exit-on-error", "--no-owner", "--no-privileges", "--role", "recsys_owner"]
+    execute_on(url, "grant create on database roles_restored to recsys_owner")
+    subprocess.run([*restore, "--dbname", url, dump], check=True)
+    read = "select * from recsys.live_recommendations"
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        execute_on(as_user(url, "r_read"), read)
+    execute_on(url, read_sql("roles", "roles.postgresql.sql"))
+    execute_on(as_user(url, "r_owner"), read_sql("roles", "grants.postgresql.sql"))
+    execute_on(as_user(url, "r_read"), read)
+
+
+def test_roles_that_nobody_granted_anything_get_nothing(database: str, postgres_url: str, tmp_path: Path) -> None:
+    """They may be another warehouse's on the same server."""
+    url = make_database(postgres_url, "roles_elsewhere")
+    execute_on(url, read_sql("roles", "roles.postgresql.sql"))
+    with open_warehouse(settings_of(tmp_path, url, "r_owner"), purpose="test") as warehouse:
+        migrate(warehouse)
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        execute_on(as_user(url, "r_read"), "select * from recsys.live_recommendations")
 
 
 @pytest.mark.parametrize(
