@@ -1,5 +1,7 @@
 -- One row per extracted event, with what the rules ask about it.
 -- is_bot, is_busy: its customer has too many events, ever or on its day.
+-- is_flooding: its customer had, in one period of $period_days days, more events than max_period_events, and more by
+-- flood_factor than 95 in 100 customers with any event have in a period.
 -- is_repeating: its customer had this product, in one period of $period_days days, more often than max_repeats, and more
 -- often by repeat_factor than all but a thousandth of the shop's customers have any product.
 -- is_pushing: its customer is one of at least pushed_customers who, in one period, made the product a good part
@@ -36,6 +38,22 @@ busy as (
     from of_customers
     group by user_id, day
     having count(*) > (select max_user_events_a_day from limits)
+),
+
+paces as materialized (
+    select
+        user_id,
+        count(*) as times
+    from of_customers
+    group by user_id, period
+),
+
+flooding as (
+    select distinct paces.user_id
+    from paces
+    cross join limits
+    cross join (select quantile_disc(times, 0.95) as often from paces) as usual_pace
+    where paces.times > greatest(limits.max_period_events, limits.flood_factor * usual_pace.often)
 ),
 
 pairs as materialized (
@@ -159,6 +177,7 @@ select
     users.user_id is not null as has_user,
     bots.user_id is not null as is_bot,
     busy.user_id is not null as is_busy,
+    flooding.user_id is not null as is_flooding,
     repeating.user_id is not null as is_repeating,
     pushing.user_id is not null as is_pushing,
     coalesce(doubled_days.day is not null and events.event_id > repeated.first_id, false) as is_double,
@@ -180,6 +199,7 @@ from stamped as events
 left join valid_items as items on events.item_id = items.item_id
 left join valid_users as users on events.user_id = users.user_id
 left join bots on events.user_id = bots.user_id
+left join flooding on events.user_id = flooding.user_id
 left join busy on events.user_id = busy.user_id and events.day = busy.day
 left join repeating on events.user_id = repeating.user_id and events.item_id = repeating.item_id
 left join pushing on events.user_id = pushing.user_id and events.item_id = pushing.item_id
