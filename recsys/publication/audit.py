@@ -80,7 +80,7 @@ def audit(
     Returns:
         All findings; nothing is raised for them.
     """
-    _read_back(warehouse, bench, publication.publication_id, stored, path)
+    _read_back(warehouse, bench, publication, stored, path)
     found = totals(bench, "list_facts")
     query = read_sql("publication", "audit.sql")
     rows = bench.execute(query, {"items": settings.publication.items}).fetchall()
@@ -138,9 +138,9 @@ def failed(publication: NewPublication, found: Audit) -> AuditError:
 
 
 def _read_back(
-    warehouse: Warehouse, bench: duckdb.DuckDBPyConnection, publication_id: str, stored: Stored, path: Path
+    warehouse: Warehouse, bench: duckdb.DuckDBPyConnection, publication: NewPublication, stored: Stored, path: Path
 ) -> None:
-    copy_rows(warehouse, bench, publication_id, stored, path)
+    copy_rows(warehouse, bench, publication, stored, path)
     bench.read_parquet(str(path)).create_view("stored_rows", replace=True)
     bench.execute("create or replace temp table list_facts as " + read_sql("publication", "list_facts.sql"))
 

@@ -4,7 +4,6 @@ The embedded engine holds them in one table. On PostgreSQL that table has parts:
 publication, which is loaded first and indexed then, and is dropped whole once no publication names a list in it.
 """
 
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,16 +13,12 @@ from sqlalchemy import Connection
 
 from recsys.assets import read_sql
 from recsys.columns import PUBLISHED
+from recsys.publication.records import NewPublication
 from recsys.publication.statements import lock_storage, run
 from recsys.warehouse import Warehouse
 
 _POSTGRESQL = "postgresql"
 _COLUMNS = "publication_id, bucket, subject_id, rank, item_id, score, source, reason, propensity"
-_SELECTS = {
-    "part_rows": "select part_rows.*, stored_keys.publication_id, stored_keys.bucket "
-    "from part_rows left join stored_keys using (subject_id, list_hash)",
-    "shared_rows": "from shared_rows",
-}
 
 
 @dataclass(frozen=True)
@@ -31,12 +26,16 @@ class Stored:
     """Where the lists of a publication are.
 
     Attributes:
-        part: the part that has its new lists and nothing else; None if there is none.
-        is_new: whether no list of an earlier publication is among them.
+        parts: the parts that hold its lists; empty if that is not known, or there are no parts.
     """
 
-    part: int | None = None
-    is_new: bool = False
+    parts: tuple[int, ...] = ()
+
+
+def stored_lists_query(warehouse: Warehouse) -> str:
+    """Return the query for the stored lists of a placement: subject_id, list_hash and part; null without parts."""
+    is_in_parts = warehouse.dialect == _POSTGRESQL
+    return read_sql("publication", "part_lists.postgresql.sql" if is_in_parts else "stored_lists.sql")
 
 
 def store_rows(warehouse: Warehouse, connection: Connection, placement: str, rows: pa.RecordBatchReader) -> int | None:
@@ -56,29 +55,27 @@ def store_rows(warehouse: Warehouse, connection: Connection, placement: str, row
 
 
 def copy_rows(
-    warehouse: Warehouse, bench: duckdb.DuckDBPyConnection, publication_id: str, stored: Stored, path: Path
+    warehouse: Warehouse, bench: duckdb.DuckDBPyConnection, publication: NewPublication, stored: Stored, path: Path
 ) -> None:
     """Write all stored rows of a publication to a Parquet file, with the columns of ``publication_rows.sql``.
 
-    A part is read from its begin to its end: that needs no join on the server, and no look at other parts unless lists
-    in them are shared.
+    Of parts those that hold its lists are read, from begin to end: that needs no join on the server.
     """
-    named = {"publication_id": publication_id}
-    if stored.part is None:
+    named = {"publication_id": publication.publication_id}
+    if not stored.parts:
         warehouse.write_parquet(read_sql("publication", "publication_rows.sql"), path, named)
         return
     with warehouse.read_arrow(read_sql("publication", "publication_lists.sql"), named) as reader:
         bench.register("lists_reader", reader)
         bench.execute("create or replace temp table stored_keys as from lists_reader")
-    sources: dict[str, dict[str, object]] = {"part_rows": {"part": stored.part}}
-    if not stored.is_new:
-        sources["shared_rows"] = {"part": stored.part, **named}
-    with ExitStack() as opened:
-        for name, params in sources.items():
-            query = read_sql("publication", f"{name}.postgresql.sql")
-            bench.register(name, opened.enter_context(warehouse.read_arrow(query, params)))
-        rows = " union all by name ".join(_SELECTS[name] for name in sources)
-        bench.sql(f"select {_COLUMNS} from ({rows})").write_parquet(str(path), compression="zstd")
+    query = read_sql("publication", "part_rows.postgresql.sql").format(parts=", ".join(map(str, stored.parts)))
+    with warehouse.read_arrow(query, {"placement": publication.placement}) as reader:
+        bench.register("part_rows", reader)
+        # The engine takes a reader for short: as it stands, the keys are held in memory, and the rows keep their order.
+        bench.execute("set disabled_optimizers = 'join_order,build_side_probe_side'")
+        picked = bench.sql(f"select {_COLUMNS} from part_rows inner join stored_keys using (subject_id, list_hash)")
+        picked.write_parquet(str(path), compression="zstd")
+    bench.execute("reset disabled_optimizers")
 
 
 def remove_orphans(warehouse: Warehouse, connection: Connection, placement: str) -> None:

@@ -34,7 +34,7 @@ from recsys.disguise import revealed
 from recsys.do_not_process import DoNotProcess
 from recsys.errors import ConflictError, ContractError
 from recsys.pseudonyms import PATTERN
-from recsys.publication.parts import Stored, store_rows
+from recsys.publication.parts import Stored, store_rows, stored_lists_query
 from recsys.publication.records import MAIN, NewPublication, find_publication
 from recsys.publication.statements import lock_storage, run
 from recsys.settings import Settings
@@ -51,6 +51,7 @@ LIST_COLUMNS: Final = {
     REASON: "varchar",
     PROPENSITY: "double",
 }
+_NAMED: Final = "semi join list_hashes using (subject_id, list_hash)"
 ITEM_COLUMNS: Final = {ITEM_ID: "varchar", RECOMMENDABLE: "boolean"}
 _KINDS: Final = {
     "smallint": pa.types.is_integer,
@@ -187,10 +188,12 @@ def stage(
         _register(warehouse, connection, publication, counted, chosen)
         _load_stored(warehouse, bench, publication.placement)
         warehouse.append(connection, f"{PUBLISHED}.publication_lists", _lists(bench, publication))
-        [(new,)] = bench.execute("select count(*) from new_lists").fetchall()
-        [(lists,)] = bench.execute("select count(*) from list_hashes").fetchall()
-        part = store_rows(warehouse, connection, publication.placement, _new_rows(bench, publication)) if new else None
-    return Stored(part, is_new=new == lists)
+        shared = bench.execute(f"select distinct part from stored_lists {_NAMED} order by part").fetchall()
+        parts = [int(part) for (part,) in shared if part is not None]
+        if bench.execute("select 1 from new_lists limit 1").fetchall():
+            made = store_rows(warehouse, connection, publication.placement, _new_rows(bench, publication))
+            parts += [] if made is None else [made]
+    return Stored(tuple(parts))
 
 
 def _register(
@@ -228,8 +231,7 @@ def _register(
 
 def _load_stored(warehouse: Warehouse, bench: duckdb.DuckDBPyConnection, placement: str) -> None:
     """Find which lists the warehouse lacks; the storage lock keeps those that it holds from being removed."""
-    query = read_sql("publication", "stored_lists.sql")
-    with warehouse.read_arrow(query, {"placement": placement}) as reader:
+    with warehouse.read_arrow(stored_lists_query(warehouse), {"placement": placement}) as reader:
         bench.register("stored_reader", reader)
         bench.execute("create or replace temp table stored_lists as from stored_reader")
         bench.unregister("stored_reader")

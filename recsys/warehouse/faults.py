@@ -48,6 +48,8 @@ _HINTS: tuple[tuple[str, str], ...] = (
 # Classes of SQLSTATE: clashes of transactions, broken connections. Codes: an administrator's stop, a start under way.
 _TRANSIENT: Final = ("40", "08")
 _STOPPED: Final = ("57P01", "57P02", "57P03")
+_ADBC: Final = "[libpq]"
+_CUT: Final = ("server closed the connection", "terminating connection", "no connection to the server")
 _DRIVER_ERRORS = (SQLAlchemyError, duckdb.Error, psycopg.Error, AdbcError)
 
 
@@ -71,7 +73,10 @@ def reported(doing: str) -> Iterator[None]:
     """
     try:
         yield
-    except _DRIVER_ERRORS as error:
+    except (*_DRIVER_ERRORS, OSError) as error:
+        # Arrow passes on as an OSError what ADBC says while rows are read; any other is about a file of ours.
+        if isinstance(error, OSError) and _ADBC not in str(error):
+            raise
         message = f"{doing}: {explain(error)}"
         raise _kind(error)(message) from error
 
@@ -82,4 +87,6 @@ def _kind(error: BaseException) -> type[WarehouseError]:
     # SQLAlchemy's error holds the driver's, which alone has the code; ADBC's has it under the same name.
     code = getattr(getattr(error, "orig", None) or error, "sqlstate", None) or ""
     is_cut = isinstance(error, DBAPIError) and error.connection_invalidated
+    # Of a reader's error only the text is left.
+    is_cut |= _ADBC in str(error) and any(words in str(error) for words in _CUT)
     return TransientWarehouseError if is_cut or code[:2] in _TRANSIENT or code in _STOPPED else WarehouseError

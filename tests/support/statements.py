@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -80,16 +80,18 @@ def recorded() -> Iterator[set[str]]:
     def note(_connection: Any, clause: Any, *_: Any) -> None:
         seen.add(str(clause).replace("\\:", ":"))
 
-    read = duckdb_bulk.open_reader
+    def noted(function: Callable[..., Any]) -> Callable[..., Any]:
+        def read(engine: Engine, sql: str, *given: Any) -> Any:
+            seen.add(sql)
+            return function(engine, sql, *given)
 
-    def noted(engine: Engine, sql: str, *given: Any) -> Any:
-        seen.add(sql)
-        return read(engine, sql, *given)
+        return read
 
     event.listen(Engine, "before_execute", note)
     try:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(duckdb_bulk, "open_reader", noted)
+            for function in (duckdb_bulk.open_reader, duckdb_bulk.write_parquet):
+                patch.setattr(duckdb_bulk, function.__name__, noted(function))
             yield seen
     finally:
         event.remove(Engine, "before_execute", note)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from recsys.errors import TransientWarehouseError, WarehouseError
@@ -12,6 +13,10 @@ from tests.support.engines import POSTGRESQL
 from tests.support.postgres import execute_on
 from tests.support.warehouse import make_settings
 
+CUT = (
+    "select pg_terminate_backend(pid, 5000) from pg_stat_activity "
+    "where query like '%generate_series(1, 500000)%' and pid <> pg_backend_pid()"
+)
 OWN = "select pg_backend_pid() as pid"
 
 
@@ -76,6 +81,22 @@ def test_work_whose_connection_is_cut_is_done_again_from_its_beginning(opened: W
 
     retried(work)
     assert opened.query("select attempt from done") == [{"attempt": 3}]
+
+
+@pytest.mark.parametrize("is_by_engine", [False, True])
+def test_a_connection_that_is_cut_while_rows_are_read_is_told_as_such(
+    opened: Warehouse, postgres_url: str, is_by_engine: bool
+) -> None:
+    """Whether rows are taken from the reader or by the engine in the process."""
+    query = "select n, repeat('x', 200) as t from generate_series(1, 500000) as r (n)"  # more than lies ready
+    with pytest.raises(TransientWarehouseError, match="Run it again"), opened.read_arrow(query) as reader:
+        execute_on(postgres_url, CUT)
+        if is_by_engine:
+            with duckdb.connect() as bench:
+                bench.register("rows", reader)
+                bench.execute("select count(*), max(t) from rows")
+        else:
+            reader.read_all()
 
 
 def test_after_three_attempts_the_reason_is_told(opened: Warehouse) -> None:
