@@ -171,12 +171,16 @@ def published(running: Composed) -> Composed:
     return running
 
 
-def test_all_parts_are_healthy_and_the_pool_is_there(running: Composed) -> None:
+def test_all_parts_are_healthy_and_the_pool_and_the_webhook_are_there(running: Composed) -> None:
     api = running.api()
     assert api.health() == dict.fromkeys(PARTS, "healthy")
     assert api.import_errors() == {}
     assert [api.pool_slots(f"recsys_{name}") for name in ("warehouse", "compute")] == [1, 2]
     assert all(service.ask_health() == 0 for service in running.project.services.values() if "ports" in service.given)
+    with psycopg.connect(running.database("mlflow", "mlflow")) as connection:
+        [(name, url, status)] = connection.execute("select name, url, status from webhooks").fetchall()
+    assert (name, status) == ("recsys-decisions", "ACTIVE")
+    assert url.endswith("/recommendations-webhook/mlflow")
 
 
 def test_the_secrets_are_their_owners_alone_and_stay(running: Composed) -> None:
