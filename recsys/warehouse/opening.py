@@ -100,7 +100,13 @@ def _duckdb_engine(settings: Settings, url: URL) -> Engine:
     }
     engine = create_engine(url, connect_args={"config": config})
     event.listen(engine, "connect", _use_utc)
+    event.listen(engine, "connect", _be_quiet)
     return engine
+
+
+def _be_quiet(driver: Any, _record: object) -> None:
+    # A copy that takes long would draw a bar among what a command prints.
+    driver.cursor().execute("set enable_progress_bar = false")
 
 
 def _use_utc(driver: Any, _record: object) -> None:

@@ -34,6 +34,7 @@ def write_parquet(engine: Engine, sql: str, params: Mapping[str, Any], path: Pat
     """Write a result to a Parquet file."""
     # Unlike Arrow's writer this one works while it reads.
     with open_reader(engine, sql, params, 0) as reader, duckdb.connect(config={"threads": 2}) as writer:
+        writer.execute("set enable_progress_bar = false")
         writer.from_arrow(reader).write_parquet(str(path), compression="zstd")
 
 

@@ -64,6 +64,7 @@ def write_lists(folder: Path, name: str, day: str, customers: int, rows: int) ->
     """Write made lists; ``day`` is an expression of the customer's number on which a list depends."""
     lists, items = folder / f"{name}.parquet", folder / "items.parquet"
     with duckdb.connect() as connection:
+        connection.execute("set enable_progress_bar = false")
         connection.execute(LISTS.format(day=day, customers=customers, rows=rows, products=PRODUCTS, path=lists))
         connection.execute(
             f"copy (select 'item-' || n as item_id, true as recommendable from range({PRODUCTS}) as r (n)) "
