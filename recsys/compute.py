@@ -23,8 +23,8 @@ ROWS_PER_GROUP = 122_880
 
 @contextmanager
 def engine(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open an in-process DuckDB with the settings' threads and memory; it spills below home."""
-    spill = settings.resolved_home / "tmp" / f"duckdb-{os.getpid()}"
+    """Open an in-process DuckDB with the settings' threads and memory; it spills to their scratch folder."""
+    spill = (settings.scratch or settings.resolved_home / "tmp") / f"duckdb-{os.getpid()}"
     connection = duckdb.connect(
         config={
             "threads": settings.thread_count,

@@ -18,6 +18,7 @@ from recsys.pipeline.dividing import (
 )
 from recsys.pipeline.erasing import erase, retain
 from recsys.pipeline.evaluating import evaluate_models
+from recsys.pipeline.learning import train_rankers
 from recsys.pipeline.monitoring import check_measured, monitor
 from recsys.pipeline.reconciling import reconcile
 from recsys.pipeline.returning import roll_back
@@ -29,7 +30,6 @@ from recsys.pipeline.training import (
     build_features,
     generate_candidates,
     take_snapshot,
-    train_rankers,
 )
 from recsys.pipeline.trying import (
     fit_canaries,

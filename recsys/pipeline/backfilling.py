@@ -17,9 +17,10 @@ from recsys.artifacts import Artifact, ArtifactStore, fingerprint, local_path, w
 from recsys.cuts import cut_name
 from recsys.moments import parse_moment
 from recsys.pipeline.bundling import lay_out_bundle
+from recsys.pipeline.learning import train_rankers
 from recsys.pipeline.rows import build_ranking_set
 from recsys.pipeline.serving import Model, fit_models, new_publication
-from recsys.pipeline.training import build_features, generate_candidates, train_rankers
+from recsys.pipeline.training import build_features, generate_candidates
 from recsys.scoring import Recipe
 from recsys.settings import Settings
 from recsys.snapshot import Snapshot

@@ -70,7 +70,8 @@ def make_ingredients(
     source = Snapshot.open(snapshot)
     chosen = [cut for cut in cuts_of(settings, source).all if cut_name(cut) in cuts]
     made = features_at(settings, source, chosen) if features else []
-    made += [candidates_at(settings, source, cut, generator) for generator in generators for cut in chosen]
+    for generator in generators:
+        made += candidates_at(settings, source, chosen, generator)
     return {"artifacts": len(made), "reused": all(one.reused for one in made)}
 
 

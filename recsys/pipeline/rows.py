@@ -10,8 +10,10 @@ from typing import Any, Final
 from recsys.artifacts import Artifact, facts_of, open_artifact, within_home
 from recsys.compute import engine
 from recsys.cuts import CutPlan, cut_name
+from recsys.engine import Piece
 from recsys.evaluation.holdout import HOLDOUT
 from recsys.fusion.learning import learn_weights
+from recsys.pipeline.parts import make_parts
 from recsys.pipeline.training import cuts_of, stage_name, store_of
 from recsys.ranking import write_ranking_rows
 from recsys.ranking.ingredients import Ingredients
@@ -63,6 +65,7 @@ class RankingRows:
 
     Attributes:
         settings: in force.
+        given: what it was made with, for pieces.
         made_of: features and proposals.
         rules: by placement.
         plan: the training's cuts.
@@ -71,6 +74,7 @@ class RankingRows:
     """
 
     settings: Settings
+    given: dict[str, Any]
     made_of: Ingredients
     rules: dict[str, PlacementSettings]
     plan: CutPlan
@@ -97,20 +101,45 @@ class RankingRows:
         described = {name: rule.model_dump(mode="json", exclude={"ranker", "shaping"}) for name, rule in rules.items()}
         negatives = {name: settings.ranker_of(name).negatives for name in placements}
         name = stage_name(source, features, sorted(candidates), described, negatives, whole_cuts, settings)
-        return cls(settings, made_of, rules, plan, (plan.holdout, *reversed(plan.twin))[:whole_cuts], name)
+        given: dict[str, Any] = {
+            "snapshot": snapshot,
+            "features": features,
+            "candidates": candidates,
+            "placements": placements,
+        }
+        given["whole_cuts"] = whole_cuts
+        return cls(settings, given, made_of, rules, plan, (plan.holdout, *reversed(plan.twin))[:whole_cuts], name)
 
     def at(self, cuts: Collection[datetime]) -> list[Artifact]:
         """Return the rows of some cuts, one artifact a file, and make those that are not there."""
-        rules = {name: rule.with_weights(self.weights.get(name)) for name, rule in self.rules.items()}
-        files = [(cut, cut_name(cut), False) for cut in cuts]
-        files += [(cut, whole_name(self.plan, cut), True) for cut in cuts if cut in self.whole]
-        store = store_of(self.settings)
-        return [store.make(KIND, f"{self.name}-{file[1]}", partial(self._write, rules, *file)) for file in files]
+        files = [(cut, False) for cut in cuts] + [(cut, True) for cut in cuts if cut in self.whole]
+        if files:
+            self.learn()  # once, before the pieces that ask for it
+        pieces = {}
+        for cut, is_whole in files:
+            given = {"rows": self.given, "cut": cut.isoformat(), "is_whole": is_whole}
+            pieces[self._part(cut, is_whole)] = Piece(f"rows {self._file(cut, is_whole)}", write_rows, given)
+        return make_parts(self.settings, KIND, pieces)
+
+    def write(self, cut: datetime, is_whole: bool) -> Artifact:
+        """Make one file's artifact: all rows of a cut, or a draw of those that were not bought."""
+        build = partial(self._write, cut, is_whole)
+        return store_of(self.settings).make(KIND, self._part(cut, is_whole), build)
+
+    def _part(self, cut: datetime, is_whole: bool) -> str:
+        return f"{self.name}-{self._file(cut, is_whole)}"
+
+    def _file(self, cut: datetime, is_whole: bool) -> str:
+        return whole_name(self.plan, cut) if is_whole else cut_name(cut)
 
     @cached_property
     def weights(self) -> dict[str, dict[str, float]]:
         """The fusion weights of the placements that want to learn them, from cuts that are not measured."""
-        return dict(store_of(self.settings).make(KIND, f"{self.name}-weights", self._learn).facts)
+        return dict(self.learn().facts)
+
+    def learn(self) -> Artifact:
+        """Learn these weights, if nobody did before."""
+        return store_of(self.settings).make(KIND, f"{self.name}-weights", self._learn)
 
     def _learn(self, _: Path) -> dict[str, Any]:
         learned = {}
@@ -124,24 +153,28 @@ class RankingRows:
                     )
         return learned
 
-    def _write(
-        self, rules: dict[str, PlacementSettings], cut: datetime, name: str, whole: bool, folder: Path
-    ) -> dict[str, Any]:
-        """Write one cut's rows of every placement: all of them, or a draw of those that were not bought."""
+    def _write(self, cut: datetime, is_whole: bool, folder: Path) -> dict[str, Any]:
         rows = 0
         with self.made_of.laid(self.settings, cut) as connection:
-            for placement, rule in rules.items():
+            for placement, rule in self.rules.items():
+                in_force = rule.with_weights(self.weights.get(placement))
                 (folder / placement).mkdir()
                 rows += write_ranking_rows(
                     connection,
-                    rule,
-                    self.made_of.files(cut, rule),
+                    in_force,
+                    self.made_of.files(cut, in_force),
                     self.made_of.generators,
-                    folder / placement / f"{name}.parquet",
-                    negatives=None if whole else self.settings.ranker_of(placement).negatives,
+                    folder / placement / f"{self._file(cut, is_whole)}.parquet",
+                    negatives=None if is_whole else self.settings.ranker_of(placement).negatives,
                     seed=self.settings.seed,
                 )
         return {"rows": rows}
+
+
+def write_rows(settings: Settings, *, rows: dict[str, Any], cut: str, is_whole: bool) -> Result:
+    """Do the piece of :meth:`RankingRows.at` for one file."""
+    made = RankingRows.of(settings, **rows).write(datetime.fromisoformat(cut), is_whole)
+    return {"rows": made.facts["rows"]}
 
 
 def whole_name(plan: CutPlan, cut: datetime) -> str:

@@ -1,4 +1,4 @@
-"""The training stages: from a snapshot to rankers."""
+"""The training stages: from a snapshot to candidates."""
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,20 +11,19 @@ import duckdb
 import numpy as np
 
 from recsys import snapshot as snapshots
-from recsys.artifacts import Artifact, ArtifactStore, facts_of, fingerprint, open_artifact, within_home
+from recsys.artifacts import Artifact, ArtifactStore, fingerprint, within_home
 from recsys.assets import code_hash
 from recsys.candidates import make_generator
 from recsys.candidates.base import propose_each, write_proposals
 from recsys.compute import engine
 from recsys.cuts import CutPlan, cut_name, lay_cut, plan_cuts
-from recsys.evaluation.holdout import HOLDOUT
+from recsys.engine import Piece
 from recsys.features import compute_tables
 from recsys.features.tables import ITEM_SIDE, TABLES
 from recsys.history import History, Need, eligible_items, read_history
-from recsys.ranking import RankingSet, train_ranker, write_labels, write_truth
-from recsys.ranking.baselines import SCORES_FILE, score_baselines, write_scores
+from recsys.pipeline.parts import make_parts
+from recsys.ranking import write_labels, write_truth
 from recsys.ranking.ingredients import LABELS, TRUTH, VARIANTS
-from recsys.ranking.ranker import save_importance
 from recsys.ranking.ranking_set import sample_customers
 from recsys.settings import Settings
 from recsys.snapshot import Snapshot
@@ -72,30 +71,37 @@ def build_features(settings: Settings, *, snapshot: str) -> Result:
 
 def features_at(settings: Settings, source: Snapshot, cuts: Sequence[datetime]) -> list[Artifact]:
     """Compute features, and what was bought afterwards, at some cuts: an artifact of each."""
-    store = store_of(settings)
-    names = {cut: f"{_features_name(settings, source)}-{cut_name(cut)}" for cut in cuts}
-    found = {cut: store.find("features", name) for cut, name in names.items()}
-    missing = [cut for cut in cuts if found[cut] is None]
-    with store.draft("features") as draft:
-        _write_features(settings, source, missing, draft)
-        for cut in missing:
-            found[cut] = store.adopt(draft / cut_name(cut), "features", names[cut], {"cut": cut.isoformat()})
-    return [one for one in found.values() if one is not None]
+    name = _features_name(settings, source)
+    return make_parts(
+        settings,
+        "features",
+        {
+            f"{name}-{cut_name(cut)}": Piece(
+                f"features {cut_name(cut)}", write_features, {"snapshot": source.uri, "cut": cut.isoformat()}
+            )
+            for cut in cuts
+        },
+    )
 
 
-def _write_features(settings: Settings, source: Snapshot, cuts: Sequence[datetime], folder: Path) -> None:
+def write_features(settings: Settings, *, snapshot: str, cut: str) -> Result:
+    """Do the piece of :func:`features_at` at one cut."""
+    source, moment = Snapshot.open(snapshot), datetime.fromisoformat(cut)
     customers = sample_customers(source.user_count, settings)
-    for cut in cuts:
-        at = folder / cut_name(cut)
-        at.mkdir()
-        with _at_cut(settings, source, cut) as (connection, history):
+
+    def build(at: Path) -> dict[str, Any]:
+        with _at_cut(settings, source, moment) as (connection, history):
             judged, _ = eligible_items(connection, settings)
             compute_tables(connection, at, ITEM_SIDE)
-            lay_cut(connection, cut, customers)
+            lay_cut(connection, moment, customers)
             compute_tables(connection, at, tuple(name for name in TABLES if name not in ITEM_SIDE))
             write_truth(connection, settings, judged, at / TRUTH)
             write_labels(connection, settings, history.items, at / LABELS)
             np.save(at / "eligible.npy", history.items)
+        return {"cut": cut}
+
+    name = f"{_features_name(settings, source)}-{cut_name(moment)}"
+    return {"features": store_of(settings).make("features", name, build).uri}
 
 
 def _features_name(settings: Settings, source: Snapshot) -> str:
@@ -125,8 +131,8 @@ def generate_candidates(settings: Settings, *, snapshot: str, generator: str, on
     make_generator(generator)  # an unknown name is told before the work begins
 
     def build(folder: Path) -> dict[str, Any]:
-        for cut in cuts:
-            candidates_at(settings, source, cut, generator).link(folder / cut_name(cut))
+        for cut, part in zip(cuts, candidates_at(settings, source, cuts, generator), strict=True):
+            part.link(folder / cut_name(cut))
         return {"generator": generator}
 
     name = stage_name(source, generator, settings.candidates.model_dump(mode="json"), only_holdout, settings)
@@ -134,54 +140,44 @@ def generate_candidates(settings: Settings, *, snapshot: str, generator: str, on
     return {"candidates": made.uri, "generator": generator, "reused": made.reused}
 
 
-def candidates_at(settings: Settings, source: Snapshot, cut: datetime, generator: str) -> Artifact:
-    """Let one generator propose at one cut."""
+def candidates_at(settings: Settings, source: Snapshot, cuts: Sequence[datetime], generator: str) -> list[Artifact]:
+    """Let one generator propose at some cuts: an artifact of each."""
+    name = _proposals_name(settings, source, generator)
+    given = {"snapshot": source.uri, "generator": generator}
+    return make_parts(
+        settings,
+        "candidates",
+        {
+            f"{name}-{cut_name(cut)}": Piece(
+                f"candidates {generator} {cut_name(cut)}", write_candidates, {**given, "cut": cut.isoformat()}
+            )
+            for cut in cuts
+        },
+    )
+
+
+def write_candidates(settings: Settings, *, snapshot: str, generator: str, cut: str) -> Result:
+    """Do the piece of :func:`candidates_at` at one cut."""
+    source, moment = Snapshot.open(snapshot), datetime.fromisoformat(cut)
     customers = sample_customers(source.user_count, settings)
     keep = settings.candidates.per_generator
 
     def build(at: Path) -> dict[str, Any]:
         fitted = make_generator(generator)
-        with _at_cut(settings, source, cut, fitted.needs) as (_, history):
+        with _at_cut(settings, source, moment, fitted.needs) as (_, history):
             fitted.fit(replace(history, asked=customers), settings)
         blocks = list(propose_each(fitted, history, customers, keep, tuple(VARIANTS)))
         for position, variant in enumerate(VARIANTS.values()):
             write_proposals((block[position] for block in blocks), at / f"{variant}.parquet")
-        return {"generator": generator, "cut": cut.isoformat()}
+        return {"generator": generator, "cut": cut}
 
-    name = stage_name(source, generator, settings.candidates.model_dump(mode="json"), settings)
-    return store_of(settings).make("candidates", f"{generator}-{name}-{cut_name(cut)}", build)
+    name = f"{_proposals_name(settings, source, generator)}-{cut_name(moment)}"
+    return {"candidates": store_of(settings).make("candidates", name, build).uri}
 
 
-@within_home
-def train_rankers(settings: Settings, *, ranking_set: str) -> Result:
-    """Train the evaluation twin and the release of every placement in the ranking set.
-
-    Simpler models learn from the twin's cuts too, and their scores of the hold-out's candidates are kept.
-    """
-    facts = facts_of(ranking_set)
-    source = Snapshot.open(facts["snapshot"])
-    plan = cuts_of(settings, source)
-    rows = open_artifact(ranking_set)
-
-    def build(folder: Path) -> dict[str, Any]:
-        for placement in facts["placements"]:
-            for kind, cuts in (("twin", plan.twin), ("release", plan.release)):
-                learned_from = RankingSet.read([rows / placement / f"{cut_name(cut)}.parquet" for cut in cuts])
-                learned = train_ranker(learned_from, settings, settings.ranker_of(placement))
-                target = folder / placement / kind
-                target.mkdir(parents=True)
-                learned.save(target)
-                save_importance(learned, target / "importance.json")
-                if kind == "twin":
-                    measured = RankingSet.read([rows / placement / f"{HOLDOUT}.parquet"])
-                    scores = score_baselines(learned_from, measured, settings)
-                    write_scores(measured, scores, folder / placement / SCORES_FILE)
-        return {"ranking_set": ranking_set, "placements": facts["placements"], "weights": facts["weights"]}
-
-    learners = {name: settings.ranker_of(name).model_dump(mode="json") for name in facts["placements"]}
-    name = fingerprint(rows.name, learners, settings.seed, code_hash())
-    made = store_of(settings).make("rankers", name, build)
-    return {"rankers": made.uri, "placements": len(facts["placements"]), "reused": made.reused}
+def _proposals_name(settings: Settings, source: Snapshot, generator: str) -> str:
+    candidates = settings.candidates.model_dump(mode="json")
+    return f"{generator}-{stage_name(source, generator, candidates, settings)}"
 
 
 def store_of(settings: Settings) -> ArtifactStore:

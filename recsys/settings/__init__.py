@@ -2,7 +2,7 @@
 
 from recsys.settings.candidates import DEFAULT_GENERATORS, GENERATORS, CandidateSettings, Similarity
 from recsys.settings.contracts import ContractSettings, Severity
-from recsys.settings.gate import GateSettings
+from recsys.settings.gate import GateSettings, ReviewSettings
 from recsys.settings.monitoring import MonitoringSettings, RetrainingSettings
 from recsys.settings.placements import (
     FusionRule,
@@ -14,13 +14,14 @@ from recsys.settings.placements import (
     RankerSettings,
 )
 from recsys.settings.privacy import PrivacySettings
-from recsys.settings.settings import EvaluationSettings, PublicationSettings, Settings, load_settings
+from recsys.settings.settings import AirflowSettings, EvaluationSettings, PublicationSettings, Settings, load_settings
 from recsys.settings.shaping import ShapingSettings
 from recsys.settings.snapshot import SnapshotSettings
 
 __all__ = [
     "DEFAULT_GENERATORS",
     "GENERATORS",
+    "AirflowSettings",
     "CandidateSettings",
     "ContractSettings",
     "EvaluationSettings",
@@ -36,6 +37,7 @@ __all__ = [
     "PublicationSettings",
     "RankerSettings",
     "RetrainingSettings",
+    "ReviewSettings",
     "Settings",
     "Severity",
     "ShapingSettings",
