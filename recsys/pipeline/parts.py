@@ -1,6 +1,7 @@
 """Artifacts that are made apart, each by a piece of work of its own, wherever the engine computes."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from recsys.artifacts import Artifact, ArtifactStore
 from recsys.engine import Piece, run_pieces
@@ -23,10 +24,10 @@ def make_parts(settings: Settings, kind: str, pieces: Mapping[str, Piece]) -> li
     found = {name: store.find(kind, name) for name in pieces}
     missing = [name for name, part in found.items() if part is None]
     run_pieces(settings, [pieces[name] for name in missing])
-    found |= {name: store.find(kind, name) for name in missing}
-    for name, part in found.items():
+    for name in missing:
+        part = store.find(kind, name)
         if part is None:
-            raise NotFoundError(
-                f"{pieces[name].name} ended, but {store.root / kind / name} is not there: run it again."
-            )
+            place = store.root / kind / name
+            raise NotFoundError(f"{pieces[name].name} ended, but {place} is not there: run the stage again.")
+        found[name] = replace(part, reused=False)
     return [part for part in found.values() if part is not None]
