@@ -40,7 +40,17 @@ _ASKED: Final = {
     c.CAMPAIGNS: ("nth", "has_user"),
     c.COUPONS: ("nth", "has_item"),
     c.REDEMPTIONS: ("nth", "has_user"),
-    c.EVENTS: ("has_item", "has_user", "is_bot", "is_busy", "is_repeating", "is_pushing", "is_double", "nth_of_id"),
+    c.EVENTS: (
+        "has_item",
+        "has_user",
+        "is_bot",
+        "is_busy",
+        "is_flooding",
+        "is_repeating",
+        "is_pushing",
+        "is_double",
+        "nth_of_id",
+    ),
 }
 
 
@@ -182,6 +192,8 @@ def _lay_limits(engine: duckdb.DuckDBPyConnection, settings: Settings, latest_al
         "max_user_events": settings.max_user_events,
         "max_user_events_a_day": chosen.max_user_events_a_day,
         "period_days": chosen.period_days,
+        "max_period_events": chosen.max_period_events,
+        "flood_factor": chosen.flood_factor,
         "max_repeats": chosen.max_repeats,
         "repeat_factor": chosen.repeat_factor,
         "pushed_customers": chosen.pushed_customers,

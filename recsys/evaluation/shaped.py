@@ -52,10 +52,10 @@ def shape_ranking(
         candidates: (r,) user_idx, item_idx and score.
         k: rows of a list that are looked at, at least K.
     """
+    history = history_at(settings, snapshot, cut_at)
     with engine(settings) as connection:
         snapshot.attach(connection)
         lay_cut(connection, cut_at)
-        history = history_at(settings, snapshot, cut_at)
         products = read_products(connection, history.items)
         bans = Bans.of(read_rules(connection, cut_at), products, placement)
     shaper = Shaper.of(products, settings.placement(placement).shaping, settings.seed, bans)

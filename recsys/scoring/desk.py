@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from recsys.candidates import Generator, needs_of
 from recsys.candidates.base import Proposals, propose_each
 from recsys.features import FeatureTables, compute_tables
+from recsys.features.assemble import feature_names
 from recsys.features.tables import ITEM_SIDE, TABLES
 from recsys.fusion import Candidates, Proposed, fused
 from recsys.history import History, build_history
@@ -70,6 +71,13 @@ class Desk:
     tables: FeatureTables
     connection: duckdb.DuckDBPyConnection
 
+    @cached_property
+    def _columns(self) -> list[int] | None:
+        """The ranker's columns among the features; None if it reads all of them in their order."""
+        names = feature_names(self.scorer.settings.candidates.generators)
+        wanted = self.scorer.ranker.names
+        return None if tuple(names) == wanted else [names.index(name) for name in wanted]
+
     @classmethod
     def of(
         cls,
@@ -89,10 +97,15 @@ class Desk:
         rules = settings.placement(self.scorer.placement)
         return fused(proposed, settings.candidates.generators, rules, self.connection)
 
+    def features(self, found: Candidates) -> NDArray[np.float32]:
+        """Return (r, f) what the ranker reads of candidates."""
+        features = self.tables.gather(found)
+        return features if self._columns is None else features[:, self._columns]
+
     def score(self, found: Candidates) -> tuple[Candidates, NDArray[np.float64]]:
         """Return the candidates that the first look leaves, and their scores."""
         rules = self.scorer.settings.placement(self.scorer.placement)
-        features = self.tables.gather(found)
+        features = self.features(found)
         kept = survivors(self.scorer.first, features, found.user_idx, rules, threads=1)
         if len(kept) < len(features):
             found, features = found.take(kept), features[kept]

@@ -23,6 +23,12 @@ class ContractSettings(Section):
         5000, ge=10, description="events of one customer on one day above which the day's are quarantined"
     )
     period_days: int = Field(28, ge=1, description="days of a period in which repeated events are counted")
+    max_period_events: int = Field(
+        1000, ge=10, description="events of one customer in a period above which all of theirs may be quarantined"
+    )
+    flood_factor: float = Field(
+        20.0, ge=1, description="times what all but a twentieth of the customers have in a period, which they may have"
+    )
     max_repeats: int = Field(
         40, ge=2, description="events of a type that a customer may have with one product in a period, at least"
     )

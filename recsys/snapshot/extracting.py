@@ -36,6 +36,7 @@ VISIBLE_DAY: Final = "visible_day"
 ROW_HASH: Final = "row_hash"
 OWN_COLUMNS: Final = (VISIBLE_AT, VISIBLE_DAY, ROW_HASH)
 """Columns of extracted events that are no part of what the contracts judge."""
+_DISTINCT: Final = (c.EVENT_ID, c.BASKET_ID, c.OCCURRED_AT, c.KNOWN_AT, VISIBLE_AT, ROW_HASH)
 MOST_DAYS: Final = 200
 """Days that are read one by one; where more differ, all are read."""
 ROUNDS: Final = 3
@@ -150,7 +151,7 @@ class _Reading:
         self.files += 1
         path = self.raw / f"read-{self.files}.parquet"
         with self.warehouse.read_arrow(sql, asked) as reader:
-            self.rows += write_batches(reader, path)
+            self.rows += write_batches(reader, path, distinct=_DISTINCT)
         if self.settings.privacy.pseudonymise:
             self.names |= disguise(self.settings, path)
         return path
@@ -178,7 +179,7 @@ def _extract_events(reading: _Reading, base: Base | None, target: Path) -> Extra
             parts, why = _brought_up(bench, reading, base)
             if parts:
                 held = bench.sql(_union("*", parts)).to_arrow_reader(ROWS_PER_GROUP)
-                write_batches(held, target)
+                write_batches(held, target, distinct=_DISTINCT)
                 return reading.told("incremental", why)
     reading.since(_EVERYTHING).replace(target)
     return reading.told("full", why)

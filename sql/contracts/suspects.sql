@@ -53,6 +53,37 @@ where user_id in (select user_id from active_customers)
 group by user_id, day
 having count(*) > (select max_user_events_a_day from contract_limits);
 
+create or replace temp table counted_periods as
+select
+    hash(user_id, period) as pace,
+    count(*) as times
+from events_of_customers
+group by pace;
+
+-- One row per customer with far more events in a period than others.
+create or replace temp table flooding_customers as
+with bound as (
+    select
+        greatest(
+            max_period_events, flood_factor * (select quantile_disc(times, 0.95) from counted_periods)
+        ) as times
+    from contract_limits
+)
+
+select distinct user_id
+from (
+    select
+        user_id,
+        period,
+        count(*) as times
+    from events_of_customers
+    where hash(user_id, period) in (select pace from counted_periods where times > (select times from bound))
+    group by user_id, period
+) as paces
+where times > (select times from bound);
+
+drop table counted_periods;
+
 create or replace temp table counted_pairs as
 select
     pair,

@@ -62,7 +62,7 @@ def _measured(parts: Sequence[Part], threads: int) -> dict[str, float]:
     seconds = monotonic() - began
     kept = of = 0
     for (desk, found), (left, scores) in zip(parts, scored, strict=True):
-        exact = _first(found, desk.scorer.ranker.scores(desk.tables.gather(found), 1))
+        exact = _first(found, desk.scorer.ranker.scores(desk.features(found), 1))
         kept += len(exact & _first(left, scores))
         of += len(exact)
     return {

@@ -1,7 +1,7 @@
 """The benchmark at scale: a made shop of any size through the whole chain, each stage with what it took.
 
 ``make bench-scale USERS=100000`` writes ``.recsys/bench-scale-100000.json``; ``ARGS=--compare`` shows how each
-stage grows over the sizes that were run.
+stage grows over the sizes that were run. ``ARGS=--item-item`` compares item-item filtering with implicit instead.
 """
 
 import argparse

@@ -202,6 +202,23 @@ def test_accounts_that_push_a_product_are_contained_and_a_launch_is_not(home: Se
     assert snapshot.manifest["rows"]["events"] == (DAYS + 1) * A_DAY + len(cover) + len(launch) + len(fond)
 
 
+def test_accounts_that_buy_the_favourites_all_day_are_contained(home: Settings) -> None:
+    """Twelve days of 220 favourites, and twice a product that so would seem to go with all of them."""
+    run_sql(home, *(f"insert into shop.users values ('f{n}', 7, timestamp '2024-03-10', true, null)" for n in range(3)))
+    at = BEGIN + 6 * DAY + timedelta(hours=11)
+    favourites = [
+        Event(f"f{n}", f"i{j:03d}", at + k * DAY, name=f"fav{n}-{k}-{j}")
+        for n in range(3)
+        for k in range(12)
+        for j in range(220)
+    ]
+    pushed = [Event(f"f{n}", "i247", at + 4 * k * DAY, name=f"push{n}-{k}") for n in range(3) for k in range(2)]
+    fond = [Event("u001", f"i{j:03d}", at + timedelta(minutes=j), name=f"fond{j}") for j in range(250)]
+    snapshot = tomorrow(home, [*day_of(DAYS), *favourites, *pushed, *fond])
+    assert snapshot.manifest["rejected"] == {"customer has far more events in a month than all others": 7926}
+    assert snapshot.manifest["rows"]["events"] == (DAYS + 1) * A_DAY + len(fond)
+
+
 def test_latest_is_just_after_the_newest_event_that_is_not_rejected(home: Settings) -> None:
     """Accounts go on pushing when the shop has closed, and repeat one product at the end of the day."""
     closed = take_snapshot(home, as_of="latest", now=NOW).facts["as_of"]

@@ -89,6 +89,18 @@ def test_each_write_of_an_erasure_breaks_in_each_way(tmp_path: Path, server: str
     require_erased(Plan(str(tmp_path), server, "erase", how=[KILL, FULL], is_all=True))
 
 
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+def test_a_decision_that_is_killed_at_a_write_is_followed_by_the_aliases_when_it_is_run_again(
+    tmp_path: Path, server: str
+) -> None:
+    """Writes to the ledger and to MLflow's database alike; MLflow's aliases and pages say in the end what it says."""
+    [reports] = run_plans(Plan(str(tmp_path), server, "project", how=[KILL]))
+    print(f"project: {len(reports) - 1} kills at {reports[-1]['at']} writes")
+    assert len(reports) > 2
+    require_whole(reports)
+
+
 @pytest.mark.parametrize("step", [6, pytest.param(1, marks=[pytest.mark.soak, pytest.mark.timeout(3600)])])
 def test_a_connection_that_is_cut_at_a_write(tmp_path: Path, postgres_url: str, step: int) -> None:
     """What goes to the server is cut: a publication is done again by itself, anything else says what to do."""

@@ -2,18 +2,20 @@
 
 from dataclasses import replace
 
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from recsys.publication import running_canary
+from recsys.pseudonyms import Pseudonyms
+from recsys.publication import NewPublication, promote_canary, running_canary, start_canary
 from recsys.publication.canary_records import hash_of, highest_hash
-from recsys.settings import Settings
+from recsys.settings import PrivacySettings, Settings
 from recsys.warehouse import Warehouse
-from tests.publication.test_canary import expected, put_live, start
-from tests.support.publications import PLACEMENT, live_rows
+from tests.publication.test_canary import CUSTOMERS, WHO, at, expected, put_live, served, start
+from tests.support.publications import PLACEMENT, live_rows, made_lists, write_publication
 
 
 @pytest.fixture
@@ -51,3 +53,26 @@ def test_both_engines_agree_with_python(live: Warehouse, settings: Settings, sal
         )
     seen = {row["user_id"]: row["publication_id"] for row in live_rows(live)}
     assert seen == expected(chosen, "p1")
+
+
+def test_lists_by_pseudonyms_are_tried_out_on_the_same_customers(live: Warehouse, settings: Settings) -> None:
+    """A shop whose snapshots hold no id shows the canary to whom it would show it otherwise, under their ids."""
+    disguised = settings.model_copy(update={"privacy": PrivacySettings(pseudonymise=True)})
+    name = Pseudonyms.of(disguised).name
+    rows = [
+        {**row, "subject_id": name(row["subject_id"])} if row["bucket"] >= 0 else row
+        for row in made_lists(shift=8, label="c1")
+    ]
+    files = write_publication(settings.resolved_home / "files", "c1", rows, version="2")
+    assert files_hold(files, CUSTOMERS) == 0
+    canary = start_canary(live, disguised, files, share=0.3, **WHO, now=at(1))
+    seen = served(live, disguised)
+    assert seen == expected(canary, "p1")
+    assert set(seen.values()) == {"p1", "c1"}
+    promote_canary(live, disguised, PLACEMENT, **WHO, now=at(2))
+    assert set(served(live, disguised).values()) == {"c1"}
+
+
+def files_hold(files: NewPublication, customers: list[str]) -> int:
+    """Return how many rows of the lists stand under a customer's id."""
+    return sum(pq.read_table(path)["subject_id"].to_pylist().count(user) for path in files.lists for user in customers)

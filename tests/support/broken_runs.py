@@ -24,16 +24,17 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
-from recsys import pipeline, registry
+from recsys import ledger, pipeline, registry
 from recsys.artifacts import ArtifactStore
 from recsys.errors import AuditError, RecsysError
 from recsys.publication import NewPublication, export_live, publish, read_pointer, rollback
 from recsys.settings import Settings
 from recsys.snapshot import take_snapshot
-from recsys.warehouse import Warehouse, open_warehouse
+from recsys.warehouse import Warehouse, migrate, open_warehouse
 from tests.support.breaking import Breaker
 from tests.support.postgres import make_database
 from tests.support.publications import ITEMS, NOW, PLACEMENT, approve, made_lists, write_publication
+from tests.support.reviews import register
 from tests.support.searching import in_database, places
 from tests.support.warehouse import make_settings, user_id, write_small_shop
 from tests.support.wholeness import debts, faults, stored
@@ -52,7 +53,7 @@ class Plan:
     Attributes:
         folder: for homes, templates and reports; empty.
         server: of PostgreSQL, as :func:`tests.support.postgres.postgres_url` gives it; empty: DuckDB.
-        action: publish, refuse, rollback, extract or erase.
+        action: publish, refuse, rollback, extract, erase or project (a decision, and the aliases that follow it).
         how: in which ways each write breaks; with several they take turns, unless ``is_all``.
         is_all: each write breaks in each way.
         step: every how-manieth write is broken.
@@ -99,13 +100,21 @@ def run_plans(*plans: Plan) -> list[list[Report]]:
 
 def _settings(plan: Plan) -> Settings:
     url = plan.server.replace("/postgres?", f"/{DATABASE}?") if plan.server else None
-    return make_settings(Path(plan.folder), warehouse_url=url, publication={"keep": EARLIER - 2}, threads=1)
+    store = f"sqlite:///{plan.folder}/home/mlflow.db" if plan.action == "project" else None
+    named = {"warehouse_url": url, "tracking_uri": store, "publication": {"keep": EARLIER - 2}}
+    return make_settings(Path(plan.folder), threads=1, **named)
 
 
 def _prepare(plan: Plan) -> Report:
     """Make the shop, and the publications before; return which modules that loaded."""
     loaded = set(sys.modules)
     settings = _settings(plan)
+    if plan.action == "project":
+        with open_warehouse(settings, purpose="prepare") as warehouse:
+            migrate(warehouse)
+        register(settings)
+        _decide(settings, "1")
+        return {"modules": sorted(set(sys.modules) - loaded)}
     with open_warehouse(settings, purpose="prepare") as warehouse:
         write_small_shop(warehouse, users=60, items=ITEMS, days=60)
         approve(warehouse, "1")
@@ -117,6 +126,32 @@ def _prepare(plan: Plan) -> Report:
     else:
         shutil.rmtree(settings.resolved_home / "snapshots")
     return {"modules": sorted(set(sys.modules) - loaded)}
+
+
+def _decide(settings: Settings, version: str) -> None:
+    """Approve a version if nobody has, and let the aliases follow."""
+    about = {"model": settings.model_name(PLACEMENT), "version": version, "verdict": ledger.APPROVED}
+    with open_warehouse(settings, purpose="look") as warehouse:
+        champion = ledger.champion(warehouse, PLACEMENT)
+    if champion is None or champion.model_version != version:
+        pipeline.decide(settings, **about, decided_by="ada", reason="looks right", now=NOW)
+    pipeline.reconcile(settings, now=NOW)
+
+
+def _projected(plan: Plan, settings: Settings) -> Report:
+    """In a child: decide again, and compare the ledger with the aliases and pages in MLflow."""
+    _act(plan, "project", EARLIER)
+    model = settings.model_name(PLACEMENT)
+    with open_warehouse(settings, purpose="look") as warehouse:
+        decisions = [(one.model_version, one.verdict) for one in ledger.list_decisions(warehouse, PLACEMENT)]
+        aliases = [[one.alias, one.wanted_version, one.is_written] for one in ledger.list_aliases(warehouse, model)]
+    found = {name: registry.get_alias(settings, model, name) for name in ("champion", "challenger", "previous")}
+    tags = {version: registry.get_version(settings, model, version).tags.get("review") for version in "12"}
+    again = pipeline.reconcile(settings, now=NOW)
+    wrong = [] if decisions == [("1", ledger.APPROVED), ("2", ledger.APPROVED)] else [f"decided {decisions}"]
+    wrong += [] if (found["champion"], found["previous"]) == ("2", "1") else [f"aliases {found}"]
+    wrong += [] if not any(again.values()) else [f"left to do: {again}"]
+    return {"faults": wrong, "debts": [], "stored": {"aliases": aliases, "found": found, "tags": tags}}
 
 
 def _derive(settings: Settings) -> None:
@@ -172,6 +207,10 @@ ACTIONS: Final = {"publish": _publish, "refuse": _refuse, "rollback": _rollback}
 def _act(plan: Plan, action: str, number: int, before: Callable[[], None] = lambda: None) -> None:
     """Do an action; ``before`` is called when the lists of the publication are written, which is not its work."""
     settings = _settings(plan)
+    if action == "project":
+        before()
+        _decide(settings, "2")
+        return
     lists = _lists(settings, number, unheard=action == "refuse")
     before()
     if action == "erase":
@@ -204,6 +243,8 @@ def _broken(plan: Plan, at: int, how: str) -> Report:
 def _looked(plan: Plan, action: str, number: int = EARLIER) -> Report:
     """In a child: what readers see; then the rerun, and what is stored."""
     settings = _settings(plan)
+    if action == "project":
+        return _projected(plan, settings)
     lists = _lists(settings, number, unheard=action == "refuse")
     if action == "erase":
         return _erased(plan, settings)
