@@ -38,12 +38,12 @@ def one_blas_thread() -> AbstractContextManager[object]:
 
 @contextmanager
 def engine(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open an in-process DuckDB with the settings' threads and memory; it spills below home.
+    """Open an in-process DuckDB with the settings' threads and memory; it spills to their scratch folder.
 
     What processes spilled that were killed goes before.
     """
     sweep_spills(settings)
-    spill = settings.resolved_home / "tmp" / f"{_spills_here()}{os.getpid()}"
+    spill = (settings.scratch or settings.resolved_home / "tmp") / f"{_spills_here()}{os.getpid()}"
     with suppress(OSError):  # a reader may not be allowed to, and hardly ever has to spill
         spill.parent.mkdir(parents=True, exist_ok=True)  # the engine makes no more than the last folder
     connection = duckdb.connect(

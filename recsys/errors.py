@@ -65,6 +65,10 @@ class RegistryError(RecsysError):
     """MLflow can't be reached, or a registered model isn't what it should be."""
 
 
+class EngineError(RecsysError):
+    """The cluster that computes can't be reached or used, or lost a piece of the work with its workers."""
+
+
 class StackError(RecsysError):
     """The local Airflow or MLflow did not start, or stopped: port taken, disk full, killed process."""
 

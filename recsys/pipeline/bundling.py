@@ -6,8 +6,9 @@ from pathlib import Path
 from recsys.artifacts import facts_of, open_artifact
 from recsys.cuts import plan_cuts
 from recsys.evaluation.champion import RELEASE, TWIN, save_twin
+from recsys.pipeline.fitting import fit_recipe
 from recsys.ranking.ranker import MODEL_FILE
-from recsys.scoring import FittedState, Recipe, fit_state
+from recsys.scoring import FittedState, Recipe
 from recsys.settings import Settings
 from recsys.snapshot import Snapshot
 
@@ -23,7 +24,7 @@ def lay_out_bundle(settings: Settings, source: Snapshot, rankers: str, placement
         bundle: the folder to make.
     """
     recipe = Recipe.of(settings, placement, facts_of(rankers)["weights"].get(placement))
-    state = FittedState(fit_state(recipe.apply(settings), source, recipe.state_key).path)
+    state = FittedState(open_artifact(fit_recipe(settings, source, recipe)["state"]))
     bundle.mkdir()
     recipe.save(bundle)
     shutil.copy2(open_artifact(rankers) / placement / RELEASE / MODEL_FILE, bundle / MODEL_FILE)

@@ -1,14 +1,16 @@
 """The whole chain in one process, as ``recsys run`` calls it."""
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from recsys import logs
 from recsys.pipeline import comparing, deciding, evaluating, rows, serving, training
 from recsys.settings import Settings
 
 Result = dict[str, Any]
+MOST_AT_ONCE: Final = 256  # stages that wait for a cluster
 Progress = Callable[[str, Mapping[str, Any] | None], None]
 
 
@@ -38,10 +40,10 @@ def evaluate_only(
     taken = stage("snapshot", training.take_snapshot, as_of=as_of, now=now)
     snapshot = taken["snapshot"]
     features = stage("features", training.build_features, snapshot=snapshot)
-    candidates = [
-        stage(f"candidates {name}", training.generate_candidates, snapshot=snapshot, generator=name)
-        for name in settings.candidates.generators
-    ]
+    generators = {
+        f"candidates {name}": {"snapshot": snapshot, "generator": name} for name in settings.candidates.generators
+    }
+    candidates = stage.each(training.generate_candidates, generators)
     ranking_set = stage(
         "ranking set",
         rows.build_ranking_set,
@@ -116,10 +118,8 @@ def run_chain(
     verdicts = stage("gate", deciding.apply_gate, evaluation=trained["evaluation"], versions=versions)["verdicts"]
     decided = stage("promotion", deciding.promote, verdicts=verdicts, now=tell(), channel="cli")
     fitted = stage("state", serving.fit_state, snapshot=trained["snapshot"], placements=placements)
-    lists = [
-        stage(f"scoring {shard['bucket_from']}", serving.score_shard, state=fitted["state"], **shard)["lists"]
-        for shard in fitted["shards"]
-    ]
+    shards = {f"scoring {one['bucket_from']}": {"state": fitted["state"], **one} for one in fitted["shards"]}
+    lists = [one["lists"] for one in stage.each(serving.score_shard, shards)]
     published = [
         stage(
             f"publication {placement}",
@@ -157,6 +157,19 @@ class Stages:
             told(result, **{name: one for name, one in self._ids.items() if name == logs.RUN_ID})
         self._progress(name, result)
         return result
+
+    def each(self, stage: Callable[..., Result], calls: Mapping[str, Mapping[str, Any]]) -> list[Result]:
+        """Call one stage with the arguments of each name; at the same time where a cluster computes."""
+        if self._settings.engine == "local":
+            return [self(name, stage, **arguments) for name, arguments in calls.items()]
+        # They only wait for the cluster.
+        with ThreadPoolExecutor(min(len(calls), MOST_AT_ONCE), "stage") as pool:
+            begun = [pool.submit(self, name, stage, **arguments) for name, arguments in calls.items()]
+            try:
+                return [one.result() for one in begun]
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
 
     def _learn(self, result: Mapping[str, Any]) -> None:
         """Keep the ids that hold from now on: those of the run and of its snapshot."""

@@ -12,7 +12,15 @@ from recsys.artifacts import within_home
 from recsys.cuts import cut_name
 from recsys.pipeline import training
 from recsys.pipeline.rows import RankingRows, build_ranking_set
-from recsys.pipeline.training import LEARNED, build_features, candidates_at, cuts_of, features_at, generate_candidates
+from recsys.pipeline.training import (
+    LEARNED,
+    build_features,
+    candidates_at,
+    cuts_of,
+    features_at,
+    generate_candidates,
+    propose_ahead,
+)
 from recsys.settings import Settings
 from recsys.snapshot import Snapshot
 
@@ -64,6 +72,7 @@ def make_ingredients(
     source = Snapshot.open(snapshot)
     chosen = [cut for cut in cuts_of(settings, source).all if cut_name(cut) in cuts]
     made = features_at(settings, source, chosen) if features else []
+    propose_ahead(settings, source, chosen, generators)
     made += [candidates_at(settings, source, cut, generator) for generator in generators for cut in chosen]
     return {"artifacts": len(made), "reused": all(one.reused for one in made)}
 
@@ -80,6 +89,7 @@ def make_ranking_rows(settings: Settings, *, snapshot: str, placements: list[str
 def learn_rankers(settings: Settings, *, snapshot: str, placements: list[str], learned: list[list[str]]) -> Result:
     """Learn what one of the ``learners`` of :func:`plan_training` names, from the rows of all cuts."""
     ranking_set = _ranking_set(settings, snapshot, placements)
+    training.learn_ahead(settings, ranking_set, learned)
     made = [training.learned(settings, ranking_set, placement, what) for placement, what in learned]
     return {"learned": len(made), "reused": all(one.reused for one in made)}
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 from recsys.artifacts import Artifact, facts_of, open_artifact, within_home
 from recsys.compute import engine
 from recsys.cuts import CutPlan, cut_name
+from recsys.engine import Piece, run_ahead
 from recsys.evaluation.holdout import HOLDOUT
 from recsys.fusion.learning import learn_weights
 from recsys.pipeline.training import cuts_of, stage_name, store_of
@@ -63,6 +64,7 @@ class RankingRows:
 
     Attributes:
         settings: in force.
+        given: what it was made with, for pieces.
         made_of: features and proposals.
         rules: by placement.
         plan: the training's cuts.
@@ -71,6 +73,7 @@ class RankingRows:
     """
 
     settings: Settings
+    given: dict[str, Any]
     made_of: Ingredients
     rules: dict[str, PlacementSettings]
     plan: CutPlan
@@ -97,11 +100,15 @@ class RankingRows:
         described = {name: rule.model_dump(mode="json", exclude={"ranker", "shaping"}) for name, rule in rules.items()}
         negatives = {name: settings.ranker_of(name).negatives for name in placements}
         name = stage_name(source, features, sorted(candidates), described, negatives, whole_cuts, settings)
-        return cls(settings, made_of, rules, plan, (plan.holdout, *reversed(plan.twin))[:whole_cuts], name)
+        given: dict[str, Any] = {"snapshot": snapshot, "features": features, "candidates": candidates}
+        given |= {"placements": placements, "whole_cuts": whole_cuts}
+        return cls(settings, given, made_of, rules, plan, (plan.holdout, *reversed(plan.twin))[:whole_cuts], name)
 
     def at(self, cuts: Collection[datetime]) -> list[Artifact]:
         """Return the rows of some cuts, one artifact a file, and make those that are not there."""
         rules = {name: rule.with_weights(self.weights.get(name)) for name, rule in self.rules.items()}
+        pieces = [Piece(f"rows {cut_name(cut)}", make_rows, {**self.given, "cut": cut.isoformat()}) for cut in cuts]
+        run_ahead(self.settings, pieces)
         files = [(cut, cut_name(cut), False) for cut in cuts]
         files += [(cut, whole_name(self.plan, cut), True) for cut in cuts if cut in self.whole]
         store = store_of(self.settings)
@@ -142,6 +149,12 @@ class RankingRows:
                     seed=self.settings.seed,
                 )
         return {"rows": rows}
+
+
+def make_rows(settings: Settings, *, cut: str, **given: Any) -> Result:
+    """Do the piece of :meth:`RankingRows.at` for one cut."""
+    made = RankingRows.of(settings, **given).at([datetime.fromisoformat(cut)])
+    return {"rows": sum(one.facts["rows"] for one in made)}
 
 
 def whole_name(plan: CutPlan, cut: datetime) -> str:

@@ -11,7 +11,9 @@ from typing import Any
 from recsys import columns as c
 from recsys import ledger, logs, publication, registry, scoring
 from recsys.artifacts import ArtifactStore, fingerprint, local_path, open_artifact, within_home
+from recsys.engine import Piece, run_pieces
 from recsys.evaluation import published
+from recsys.pipeline.fitting import fit_recipe
 from recsys.pipeline.training import take_snapshot
 from recsys.ranking import Ranker
 from recsys.scoring.finishing import CAPPED_FILE
@@ -61,11 +63,11 @@ def fit_models(settings: Settings, source: Snapshot, models: Mapping[str, Model]
     reused = True
     for placement, model in models.items():
         recipe = Recipe.load(model.bundle)
-        state = scoring.fit_state(recipe.apply(settings), source, recipe.state_key)
-        reused = reused and state.reused
+        fitted = fit_recipe(settings, source, recipe)
+        reused = reused and fitted["reused"]
         plan["placements"][placement] = {
             "bundle": model.bundle.as_uri(),
-            "state": state.uri,
+            "state": fitted["state"],
             c.MODEL_NAME: model.name,
             c.MODEL_VERSION: model.version,
         }
@@ -89,6 +91,13 @@ def fit_models(settings: Settings, source: Snapshot, models: Mapping[str, Model]
 @within_home
 def score_shard(settings: Settings, *, state: str, bucket_from: int, bucket_to: int) -> Result:
     """Score the customers of one range of buckets for every placement of a plan."""
+    shard = {"state": state, "bucket_from": bucket_from, "bucket_to": bucket_to}
+    [made] = run_pieces(settings, [Piece(f"scoring {bucket_from}", write_lists, shard)])
+    return made
+
+
+def write_lists(settings: Settings, *, state: str, bucket_from: int, bucket_to: int) -> Result:
+    """Do the piece of :func:`score_shard`."""
     plan = _Plan.read(state)
 
     def build(folder: Path) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from recsys.candidates import make_generator
 from recsys.candidates.base import propose_each, write_proposals
 from recsys.compute import engine
 from recsys.cuts import CutPlan, cut_name, keep_events_of, lay_cut, plan_cuts
+from recsys.engine import Peers, Piece, run_ahead, run_together
 from recsys.errors import SettingsError
 from recsys.evaluation.holdout import HOLDOUT
 from recsys.features import compute_tables
@@ -26,7 +27,7 @@ from recsys.history import choose_items, count_items
 from recsys.ranking import RankingSet, train_ranker, write_labels, write_truth
 from recsys.ranking.baselines import SCORES_FILE, score_baselines, write_scores
 from recsys.ranking.ingredients import LABELS, TRUTH, VARIANTS
-from recsys.ranking.ranker import save_importance
+from recsys.ranking.ranker import Ranker, save_importance, train_share
 from recsys.ranking.ranking_set import sample_customers
 from recsys.settings import Settings
 from recsys.snapshot import Snapshot
@@ -78,6 +79,8 @@ def build_features(settings: Settings, *, snapshot: str) -> Result:
 
 def features_at(settings: Settings, source: Snapshot, cuts: Sequence[datetime]) -> list[Artifact]:
     """Compute features, and what was bought afterwards, at some cuts: an artifact of each."""
+    given = {cut_name(cut): {"snapshot": source.uri, "cut": cut.isoformat()} for cut in cuts}
+    run_ahead(settings, [Piece(f"features {name}", make_features, one) for name, one in given.items()])
     store = store_of(settings)
     names = {cut: f"{_features_name(settings, source)}-{cut_name(cut)}" for cut in cuts}
     found = {cut: store.find("features", name) for cut, name in names.items()}
@@ -87,6 +90,12 @@ def features_at(settings: Settings, source: Snapshot, cuts: Sequence[datetime]) 
             for cut in missing:
                 found[cut] = store.adopt(draft / cut_name(cut), "features", names[cut], {"cut": cut.isoformat()})
     return [one for one in found.values() if one is not None]
+
+
+def make_features(settings: Settings, *, snapshot: str, cut: str) -> Result:
+    """Do the piece of :func:`features_at` for one cut."""
+    [made] = features_at(settings, Snapshot.open(snapshot), [datetime.fromisoformat(cut)])
+    return {"features": made.uri}
 
 
 def _write_features(settings: Settings, source: Snapshot, cuts: Sequence[datetime], folder: Path) -> None:
@@ -145,6 +154,7 @@ def generate_candidates(settings: Settings, *, snapshot: str, generator: str, on
     make_generator(generator)  # an unknown name is told before the work begins
 
     def build(folder: Path) -> dict[str, Any]:
+        propose_ahead(settings, source, cuts, [generator])
         for cut in cuts:
             candidates_at(settings, source, cut, generator).link(folder / cut_name(cut))
         return {"generator": generator}
@@ -152,6 +162,26 @@ def generate_candidates(settings: Settings, *, snapshot: str, generator: str, on
     name = stage_name(source, generator, settings.candidates.model_dump(mode="json"), only_holdout, settings)
     made = store_of(settings).make("candidates", f"{generator}-{name}", build)
     return {"candidates": made.uri, "generator": generator, "reused": made.reused}
+
+
+def propose_ahead(settings: Settings, source: Snapshot, cuts: Sequence[datetime], generators: Sequence[str]) -> None:
+    """Let a cluster make what :func:`candidates_at` is asked for next: each generator at each cut."""
+    pieces = [
+        Piece(
+            f"candidates {generator} {cut_name(cut)}",
+            make_candidates,
+            {"snapshot": source.uri, "cut": cut.isoformat(), "generator": generator},
+        )
+        for generator in generators
+        for cut in cuts
+    ]
+    run_ahead(settings, pieces)
+
+
+def make_candidates(settings: Settings, *, snapshot: str, cut: str, generator: str) -> Result:
+    """Do the piece of :func:`candidates_at`."""
+    made = candidates_at(settings, Snapshot.open(snapshot), datetime.fromisoformat(cut), generator)
+    return {"candidates": made.uri}
 
 
 def candidates_at(settings: Settings, source: Snapshot, cut: datetime, generator: str) -> Artifact:
@@ -181,13 +211,33 @@ def train_rankers(settings: Settings, *, ranking_set: str) -> Result:
     facts = facts_of(ranking_set)
 
     def build(folder: Path) -> dict[str, Any]:
-        for placement in facts["placements"]:
-            for what in LEARNED:
-                learned(settings, ranking_set, placement, what).link(folder)
+        wanted = [(placement, what) for placement in facts["placements"] for what in LEARNED]
+        learn_ahead(settings, ranking_set, wanted)
+        for placement, what in wanted:
+            learned(settings, ranking_set, placement, what).link(folder)
         return {"ranking_set": ranking_set, "placements": facts["placements"], "weights": facts["weights"]}
 
     made = store_of(settings).make("rankers", _rankers_name(settings, ranking_set), build)
     return {"rankers": made.uri, "placements": len(facts["placements"]), "reused": made.reused}
+
+
+def learn_ahead(settings: Settings, ranking_set: str, wanted: Sequence[Sequence[str]]) -> None:
+    """Let a cluster make what :func:`learned` is asked for next, but for rankers that several machines train."""
+    pieces = [
+        Piece(
+            f"ranker {placement} {what}",
+            make_learned,
+            {"ranking_set": ranking_set, "placement": placement, "what": what},
+        )
+        for placement, what in wanted
+        if what == BASELINES or settings.ranker_of(placement).machines == 1
+    ]
+    run_ahead(settings, pieces)
+
+
+def make_learned(settings: Settings, *, ranking_set: str, placement: str, what: str) -> Result:
+    """Do the piece of :func:`learned`."""
+    return {"learned": learned(settings, ranking_set, placement, what).uri}
 
 
 def learned(settings: Settings, ranking_set: str, placement: str, what: str) -> Artifact:
@@ -203,20 +253,38 @@ def learned(settings: Settings, ranking_set: str, placement: str, what: str) -> 
     plan = cuts_of(settings, Snapshot.open(facts["snapshot"]))
     cuts = plan.release if what == RELEASE else plan.twin
 
+    files = [rows / placement / f"{cut_name(cut)}.parquet" for cut in cuts]
+    machines = settings.ranker_of(placement).machines
+
     def build(folder: Path) -> dict[str, Any]:
-        learned_from = RankingSet.read([rows / placement / f"{cut_name(cut)}.parquet" for cut in cuts])
         target = folder / placement / ("" if what == BASELINES else what)
         target.mkdir(parents=True)
+        if what != BASELINES and machines > 1:
+            given = {"files": [str(path) for path in files], "placement": placement, "folder": str(target)}
+            run_together(settings, f"ranker {placement} {what}", write_share, machines, given)
+            return {}
+        learned_from = RankingSet.read(files)
         if what == BASELINES:
             measured = RankingSet.read([rows / placement / f"{HOLDOUT}.parquet"])
             write_scores(measured, score_baselines(learned_from, measured, settings), target / SCORES_FILE)
         else:
-            ranker = train_ranker(learned_from, settings, settings.ranker_of(placement))
-            ranker.save(target)
-            save_importance(ranker, target / "importance.json")
+            _save(train_ranker(learned_from, settings, settings.ranker_of(placement)), target)
         return {}
 
     return store_of(settings).make("rankers", f"{_rankers_name(settings, ranking_set)}-{placement}-{what}", build)
+
+
+def write_share(settings: Settings, *, files: list[str], placement: str, folder: str, peers: Peers) -> Result:
+    """Train one ranker together with others; the first of them writes it."""
+    ranker = train_share([Path(path) for path in files], settings, settings.ranker_of(placement), peers)
+    if peers.rank == 0:
+        _save(ranker, Path(folder))
+    return {}
+
+
+def _save(ranker: Ranker, folder: Path) -> None:
+    ranker.save(folder)
+    save_importance(ranker, folder / "importance.json")
 
 
 def _rankers_name(settings: Settings, ranking_set: str) -> str:

@@ -1,19 +1,25 @@
 """The LightGBM LambdaRank ranker, kept as LightGBM's own text: no pickle."""
 
 import json
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import lightgbm as lgb
 import numpy as np
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from recsys import columns as c
+from recsys.engine import Peers
 from recsys.errors import ContractError
 from recsys.ranking.labels import gains_of
 from recsys.ranking.ranking_set import RankingSet
 from recsys.settings import LearnerSettings, Objective, Settings
 
 MODEL_FILE = "ranker.txt"
+PEER_MINUTES = 10  # for which one that trains waits for another
 
 
 @dataclass(frozen=True)
@@ -66,19 +72,65 @@ def train_ranker(rows: RankingSet, settings: Settings, learner: LearnerSettings 
     Raises:
         ContractError: if no candidate was bought, so there is nothing to learn.
     """
-    if not rows.labels.any():
+    _require_bought(rows.labels)
+    chosen = learner or settings.ranker
+    return Ranker(_train(rows, settings, chosen, len(rows.labels), {}), rows.names)
+
+
+def train_share(files: Sequence[Path], settings: Settings, learner: LearnerSettings, peers: Peers) -> Ranker:
+    """Train a ranker together with others, by LightGBM's data-parallel mode: each has its share of the rows.
+
+    The same number of peers gives the same model, wherever they are; another number gives another model, since each
+    peer finds bins and draws rows from its own share.
+
+    Args:
+        files: of the ranking set that all learn from, one a cut.
+        settings: give the seed and the threads.
+        learner: how to learn.
+        peers: which share is this one's, and where the others are.
+
+    Returns:
+        The ranker, the same to every peer.
+
+    Raises:
+        ContractError: if no candidate was bought, so there is nothing to learn.
+    """
+    labels = np.concatenate([pq.read_table(path, columns=[c.LABEL])[c.LABEL].to_numpy() for path in files])
+    _require_bought(labels)
+    rows = RankingSet.read_share(files, peers.rank, len(peers.addresses))
+    network: dict[str, object] = {
+        "tree_learner": "data",
+        "pre_partition": True,
+        "num_machines": len(peers.addresses),
+        "machines": ",".join(peers.addresses),
+        "local_listen_port": peers.port,
+        "time_out": PEER_MINUTES,
+    }
+    booster = _train(rows, settings, learner, len(labels), network)
+    booster.free_network()
+    # Where the peers were is nobody's business later, and would make two equal models differ.
+    text = re.sub(r"^\[(machines|local_listen_port): .*\]\n", "", booster.model_to_string(), flags=re.MULTILINE)
+    return Ranker(lgb.Booster(model_str=text), rows.names)
+
+
+def _require_bought(labels: NDArray[np.generic]) -> None:
+    if not labels.any():
         raise ContractError(
             "No candidate was bought within the horizon at any training cut: there is nothing to learn from. "
             "Load more history, or set RECSYS_RANKER__HORIZON_DAYS higher."
         )
-    chosen = learner or settings.ranker
+
+
+def _train(
+    rows: RankingSet, settings: Settings, chosen: LearnerSettings, row_count: int, network: Mapping[str, object]
+) -> lgb.Booster:
     labels, weights, extra = _graded(rows.labels, gains_of(settings.ranker.event_weights), chosen.objective)
     parameters = {
         "objective": chosen.objective,
         "lambdarank_truncation_level": chosen.truncation,
         "num_leaves": chosen.leaves,
         "learning_rate": chosen.learning_rate,
-        "min_data_in_leaf": min(chosen.min_rows_in_leaf, max(1, len(rows.labels) // 50)),
+        "min_data_in_leaf": min(chosen.min_rows_in_leaf, max(1, row_count // 50)),
         "lambda_l2": chosen.l2,
         "feature_fraction": chosen.feature_fraction,
         "bagging_fraction": chosen.bagging_fraction,
@@ -89,10 +141,10 @@ def train_ranker(rows: RankingSet, settings: Settings, learner: LearnerSettings 
         "num_threads": settings.thread_count,
         "verbosity": -1,
         **extra,
+        **network,
     }
     data = lgb.Dataset(rows.features, labels, weight=weights, group=rows.groups, feature_name=list(rows.names))
-    booster = lgb.train(parameters, data, num_boost_round=chosen.trees)
-    return Ranker(booster, rows.names)
+    return lgb.train(parameters, data, num_boost_round=chosen.trees)
 
 
 def _graded(

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import duckdb
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from recsys import columns as c
 from recsys.assets import read_sql
 from recsys.compute import write_parquet
+from recsys.errors import ContractError
 from recsys.features import assemble
 from recsys.features.tables import TABLES, make_item_groups
 from recsys.fusion import fuse
@@ -41,7 +43,32 @@ class RankingSet:
     @classmethod
     def read(cls, files: Sequence[Path]) -> "RankingSet":
         """Read the rows of several cuts, one Parquet file each, oldest first."""
-        parts = [_read_part(path) for path in files]
+        return cls._of([_read_part(pq.read_table(path)) for path in files], files)
+
+    @classmethod
+    def read_share(cls, files: Sequence[Path], rank: int, count: int) -> "RankingSet":
+        """Read one of ``count`` shares of the rows of several cuts, of about equal size; no group is cut in two.
+
+        Raises:
+            ContractError: if there are not enough groups for so many shares.
+        """
+        keys = [pq.read_table(path, columns=[c.USER_IDX])[c.USER_IDX].to_numpy() for path in files]
+        ends = np.cumsum(np.concatenate([group_sizes(users) for users in keys]))
+        edges = [0, *(ends[np.searchsorted(ends, ends[-1] * part // count)] for part in range(1, count)), ends[-1]]
+        if min(np.diff(edges)) < 1:
+            raise ContractError(
+                f"There are too few customers to learn from for {count} shares: set RECSYS_RANKER__MACHINES lower."
+            )
+        low, high, before, parts = edges[rank], edges[rank + 1], 0, []
+        for path, users in zip(files, keys, strict=True):
+            start, stop = max(low - before, 0), min(high - before, len(users))
+            if start < stop:
+                parts.append(_read_part(pq.read_table(path).slice(start, stop - start)))
+            before += len(users)
+        return cls._of(parts, files)
+
+    @classmethod
+    def _of(cls, parts: Sequence["Part"], files: Sequence[Path]) -> "RankingSet":
         names = tuple(name for name in pq.read_schema(files[0]).names if name not in NOT_FEATURES)
         return cls(
             features=np.concatenate([part[0] for part in parts]),
@@ -66,8 +93,7 @@ NOT_FEATURES = (c.USER_IDX, c.ITEM_IDX, c.LABEL)
 Part = tuple[NDArray[np.float32], NDArray[np.int8], NDArray[np.int32], NDArray[np.int32]]
 
 
-def _read_part(path: Path) -> Part:
-    table = pq.read_table(path)
+def _read_part(table: pa.Table) -> Part:
     names = [name for name in table.column_names if name not in NOT_FEATURES]
     features = np.empty((table.num_rows, len(names)), np.float32)
     for position, name in enumerate(names):

@@ -69,7 +69,11 @@ class Recipe:
     @classmethod
     def load(cls, folder: Path) -> "Recipe":
         """Read ``recipe.json``."""
-        raw = json.loads((folder / RECIPE_FILE).read_text(encoding="utf-8"))
+        return cls.of_json(json.loads((folder / RECIPE_FILE).read_text(encoding="utf-8")))
+
+    @classmethod
+    def of_json(cls, raw: Mapping[str, Any]) -> "Recipe":
+        """Return the recipe that ``as_json`` gave."""
         return cls(
             placement=raw["placement"],
             candidates=CandidateSettings.model_validate(raw["candidates"]),

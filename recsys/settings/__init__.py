@@ -2,7 +2,7 @@
 
 from recsys.settings.candidates import DEFAULT_GENERATORS, GENERATORS, CandidateSettings, Similarity
 from recsys.settings.contracts import ContractSettings, Severity
-from recsys.settings.gate import GateSettings
+from recsys.settings.gate import GateSettings, ReviewSettings
 from recsys.settings.monitoring import MonitoringSettings, RetrainingSettings
 from recsys.settings.placements import (
     FusionRule,
@@ -14,7 +14,7 @@ from recsys.settings.placements import (
     RankerSettings,
 )
 from recsys.settings.privacy import PrivacySettings
-from recsys.settings.settings import EvaluationSettings, PublicationSettings, Settings, load_settings
+from recsys.settings.settings import AirflowSettings, EvaluationSettings, PublicationSettings, Settings, load_settings
 from recsys.settings.shaping import ShapingSettings
 from recsys.settings.snapshot import SnapshotSettings
 from recsys.settings.variables import unknown_variables
@@ -22,6 +22,7 @@ from recsys.settings.variables import unknown_variables
 __all__ = [
     "DEFAULT_GENERATORS",
     "GENERATORS",
+    "AirflowSettings",
     "CandidateSettings",
     "ContractSettings",
     "EvaluationSettings",
@@ -37,6 +38,7 @@ __all__ = [
     "PublicationSettings",
     "RankerSettings",
     "RetrainingSettings",
+    "ReviewSettings",
     "Settings",
     "Severity",
     "ShapingSettings",

@@ -41,6 +41,12 @@ class RankerSettings(LearnerSettings):
     cuts: int = Field(4, ge=1, le=24, description="training cuts, one horizon apart")
     horizon_days: int = Field(28, ge=1, description="days after a cut in which a purchase counts as relevant")
     max_customers: int = Field(20_000, ge=10, description="customers sampled for the ranking set, a cut")
+    machines: int = Field(
+        1,
+        ge=1,
+        le=256,
+        description="workers that train a ranker together, each on its part of the rows; the model depends on how many",
+    )
     event_weights: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(
         default_factory=lambda: {PURCHASE: 1.0},
         description="what an event after the cut is worth to the ranker, by type; it is measured by purchases alone",

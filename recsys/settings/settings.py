@@ -8,7 +8,7 @@ import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import (
@@ -145,6 +145,11 @@ class Settings(BaseSettings):
     )
     rating_min: float | None = Field(None, description="ratings below it are quarantined; no bound if absent")
     rating_max: float | None = Field(None, description="ratings above it are quarantined; no bound if absent")
+    scratch: Path | None = Field(None, description="where DuckDB spills what memory can't hold; home/tmp if absent")
+    engine: Literal["local", "dask"] = Field("local", description="where stages compute: this machine, or a cluster")
+    dask_scheduler: str | None = Field(
+        None, pattern=r"^(tcp|tls)://\S+$", description="address of the cluster's scheduler, for the engine dask"
+    )
     contracts: ContractSettings = ContractSettings()
     snapshot: SnapshotSettings = SnapshotSettings()
     candidates: CandidateSettings = CandidateSettings()

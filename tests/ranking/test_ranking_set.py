@@ -241,6 +241,24 @@ def test_groups_of_two_cuts_do_not_join(tmp_path: Path) -> None:
     assert rows.features.shape == (24, 2)
 
 
+@pytest.mark.parametrize("count", [1, 2, 3, 7])
+def test_shares_are_all_rows_once_and_cut_no_customer_in_two(tmp_path: Path, count: int) -> None:
+    files = [write_rows(tmp_path / f"{n}.parquet", n) for n in range(2)]
+    whole = RankingSet.read(files)
+    shares = [RankingSet.read_share(files, rank, count) for rank in range(count)]
+    for name in ("features", "labels", "user_idx", "item_idx", "groups"):
+        np.testing.assert_array_equal(
+            np.concatenate([getattr(share, name) for share in shares]), getattr(whole, name), err_msg=name
+        )
+    sizes = [len(share.labels) for share in shares]
+    assert max(sizes) - min(sizes) <= 2 * whole.groups.max()
+
+
+def test_more_shares_than_customers_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ContractError, match="RECSYS_RANKER__MACHINES lower"):
+        RankingSet.read_share([write_rows(tmp_path / "rows.parquet", 1, customers=3)], 0, 4)
+
+
 def test_the_ranker_is_the_same_for_any_number_of_threads(tmp_path: Path) -> None:
     rows = RankingSet.read([write_rows(tmp_path / f"{n}.parquet", n) for n in range(2)])
     texts = [
