@@ -197,7 +197,7 @@ def test_too_short_a_history(live: Settings) -> None:
     as_of = datetime(2024, 1, 2) + timedelta(days=70)
     message = r"begins on 2024-\d\d-\d\d: training needs at least three horizons of 28 days.*load more history"
     fails(live, ContractError, message, as_of=as_of.isoformat())
-    made = {path.name for path in live.resolved_home.iterdir() if path.is_dir() and path.name != "tmp"}
+    made = {path.name for path in live.resolved_home.iterdir() if path.is_dir() and path.name not in ("privacy", "tmp")}
     assert made == {"snapshots", "contracts"}
 
 
