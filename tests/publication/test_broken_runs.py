@@ -79,10 +79,6 @@ def require_erased(*plans: Plan) -> None:
         require_told(reports)
 
 
-def test_an_erasure_that_breaks_at_a_write_ends_when_it_is_run_again(tmp_path: Path) -> None:
-    require_erased(Plan(str(tmp_path), action="erase", how=[KILL, FULL], step=40))
-
-
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
 def test_each_write_of_an_erasure_breaks_in_each_way(tmp_path: Path, server: str) -> None:
