@@ -26,6 +26,7 @@ from recsys.stack.airflow_api import DONE, PARTS, SUCCESS, AirflowApi, Run
 from recsys.warehouse import open_warehouse
 from tests.support.composed import Project, install, ports
 from tests.support.postgres import postgres_programs
+from tests.support.searching import in_database, places
 from tests.support.warehouse import write_small_shop
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -163,6 +164,7 @@ def running(stack: Composed) -> Composed:
 def published(running: Composed) -> Composed:
     """The stack after its first training, whose champion went live by itself."""
     api = running.api()
+    until(lambda: api.has_dag("recsys_train"), "DAG recsys_train")
     run = finished(api, api.trigger("recsys_train", {}, "test"))
     assert {task.state for task in api.task_states(run)} == {"success", "skipped"}
     until(running.lists, "live lists")
@@ -235,6 +237,22 @@ def test_the_worker_trains_and_publishes_and_the_first_champion_is_live(publishe
         if task.state == "success"
     ]
     assert len(list(results.scan_iter("celery-task-meta-*"))) >= len(ran) > 10
+
+
+def test_no_secret_is_in_what_airflow_and_mlflow_keep_of_a_run(published: Composed) -> None:
+    """XCom, rendered fields and logs, and what runs and models have."""
+    names = [path.name for path in (published.checkout / ".stack" / "secrets").iterdir() if "pgpass" not in path.name]
+    secrets = {name: published.secret(name) for name in names if not name.endswith(".json")}
+    assert len(secrets) > 8
+    with psycopg.connect(published.database("airflow", "airflow")) as connection:
+        [(kept,)] = connection.execute("select count(*) from xcom where value is not null").fetchall()
+    assert kept > 5
+    logs = published.state / "volumes" / "logs"
+    assert any(path.is_file() for path in logs.rglob("*"))
+    for name, secret in secrets.items():
+        for database in ("airflow", "mlflow"):
+            assert in_database(secret, published.database(database, database)) == [], name
+        assert places(secret, logs) == [], name
 
 
 def test_the_worker_knows_no_database_but_the_warehouse(published: Composed) -> None:
