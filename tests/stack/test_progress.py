@@ -58,7 +58,7 @@ class Script:
     def answer(self, last: str) -> object:
         if last == "taskInstances":
             look = self.looks.pop(0)[1] if len(self.looks) > 1 else self.looks[0][1]
-            return {"task_instances": look}
+            return {"task_instances": look, "total_entries": len(look)}
         tasks = [{"task_id": task, "downstream_task_ids": after} for task, after in TASKS.items()]
         return {"tasks": {"tasks": tasks}, "r1": run_row(self.looks[0][0]), "1": {"content": self.log}}[last]
 
