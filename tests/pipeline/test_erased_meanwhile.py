@@ -179,7 +179,7 @@ def test_a_load_that_had_begun_leaves_the_customer_out(tmp_path: Path, monkeypat
     assert "12346" not in users
 
 
-@pytest.mark.parametrize("place", ["totals", "stage"])
+@pytest.mark.parametrize("place", ["hash_lists", "stage"])
 def test_lists_that_were_read_before_are_not_published(
     served: Settings, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
