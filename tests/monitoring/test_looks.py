@@ -31,7 +31,7 @@ def test_two_looks_at_a_shop_that_publishes_in_between(settings: Settings) -> No
     first = pipeline.monitor(settings, now=NOW, run_id="r1")
     assert "127.0.0.1:9" in first["mlflow_error"]
     names = [one["name"] for one in latest_figures(settings)["measurements"]]
-    assert names.count("feature_drift") == 13
+    assert names.count("feature_drift") == 29
     assert "score_drift" not in names
     with open_warehouse(settings, purpose="test") as warehouse:
         fewer = {user: SHOWN[::-1] for user in list(lists)[:15]}
