@@ -43,7 +43,7 @@ def engine(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
     What processes spilled that were killed goes before.
     """
     sweep_spills(settings)
-    spill = (settings.scratch or settings.resolved_home / "tmp") / f"{_spills_here()}{os.getpid()}"
+    spill = _spill_root(settings) / f"{_spills_here()}{os.getpid()}"
     with suppress(OSError):  # a reader may not be allowed to, and hardly ever has to spill
         spill.parent.mkdir(parents=True, exist_ok=True)  # the engine makes no more than the last folder
     connection = duckdb.connect(
@@ -64,11 +64,15 @@ def engine(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
 def sweep_spills(settings: Settings) -> int:
     """Delete what ended processes of this machine spilled to disk; return the number of folders."""
     start = _spills_here()
-    found = [path for path in (settings.resolved_home / "tmp").glob("duckdb-*") if path.name.startswith(start)]
+    found = [path for path in _spill_root(settings).glob("duckdb-*") if path.name.startswith(start)]
     dead = [path for path in found if not _is_running(path.name.removeprefix(start))]
     for path in dead:
         shutil.rmtree(path, ignore_errors=True)
     return len(dead)
+
+
+def _spill_root(settings: Settings) -> Path:
+    return settings.scratch or settings.resolved_home / "tmp"
 
 
 def _spills_here() -> str:

@@ -59,7 +59,7 @@ class ALS(Generator):
 
     def _use(self, factors: NDArray[np.float32], settings: Settings) -> None:
         self.factors = factors
-        with threadpool_limits(1, "blas"):
+        with one_blas_thread():
             self._gram = factors.T @ factors
         self._alpha, self._regularisation = (
             settings.candidates.als_alpha,

@@ -21,6 +21,7 @@ TABLES: dict[str, tuple[str, ...]] = {
     "user_brand": ("user_idx", "brand_no"),
 }
 ITEM_SIDE = ("item", "promotion", "market_item")
+USER_SIDE = tuple(name for name in TABLES if name not in ITEM_SIDE)
 _MEANING = re.compile(r"^-- (\w+): (.+)$", re.MULTILINE)
 
 

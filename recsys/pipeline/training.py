@@ -21,7 +21,7 @@ from recsys.engine import Peers, Piece, run_ahead, run_together
 from recsys.errors import SettingsError
 from recsys.evaluation.holdout import HOLDOUT
 from recsys.features import compute_tables
-from recsys.features.tables import ITEM_SIDE, TABLES
+from recsys.features.tables import ITEM_SIDE, USER_SIDE
 from recsys.histories import history_at
 from recsys.history import choose_items, count_items
 from recsys.ranking import RankingSet, train_ranker, write_labels, write_truth
@@ -133,7 +133,7 @@ def _write_user_side(
 ) -> None:
     """Write what is known of the ranking set's customers at a cut, and what they bought afterwards."""
     lay_cut(connection, cut, customers)
-    compute_tables(connection, at, tuple(name for name in TABLES if name not in ITEM_SIDE))
+    compute_tables(connection, at, USER_SIDE)
     write_truth(connection, settings, products[0], at / TRUTH)
     write_labels(connection, settings, products[1], at / LABELS)
 
@@ -252,7 +252,6 @@ def learned(settings: Settings, ranking_set: str, placement: str, what: str) -> 
     rows, facts = open_artifact(ranking_set), facts_of(ranking_set)
     plan = cuts_of(settings, Snapshot.open(facts["snapshot"]))
     cuts = plan.release if what == RELEASE else plan.twin
-
     files = [rows / placement / f"{cut_name(cut)}.parquet" for cut in cuts]
     machines = settings.ranker_of(placement).machines
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys.ranking.ranker import Ranker
+from recsys.ranking.ranking_set import group_sizes
 from recsys.settings import PlacementSettings
 
 
@@ -40,13 +41,11 @@ def survivors(
 
 def leading(user_idx: NDArray[np.int32], scores: NDArray[np.float64], k: int) -> NDArray[np.intp]:
     """Return the positions of the rows that reach their customer's k-th highest score: k, or more of equal ones."""
-    if not len(user_idx):
-        return np.empty(0, np.intp)
-    starts = np.flatnonzero(np.r_[True, user_idx[1:] != user_idx[:-1]])
-    sizes = np.diff(np.r_[starts, len(user_idx)])
-    if sizes.max() <= k:
+    sizes = group_sizes(user_idx)
+    most = int(sizes.max(initial=0))
+    if most <= k:
         return np.arange(len(user_idx))
-    laid = np.full((len(starts), int(sizes.max())), -np.inf)
+    laid = np.full((len(sizes), most), -np.inf)
     laid[np.arange(laid.shape[1]) < sizes[:, None]] = scores
     least = np.partition(laid, -k, axis=1)[:, -k]
     return np.flatnonzero(scores >= np.repeat(least, sizes))

@@ -16,7 +16,7 @@ from recsys.candidates import Generator, needs_of
 from recsys.candidates.base import Proposals, propose_each
 from recsys.features import FeatureTables, compute_tables
 from recsys.features.assemble import feature_names
-from recsys.features.tables import ITEM_SIDE, TABLES
+from recsys.features.tables import ITEM_SIDE, TABLES, USER_SIDE
 from recsys.fusion import Candidates, Proposed, fused
 from recsys.history import History, build_history
 from recsys.ranking import Ranker
@@ -28,7 +28,6 @@ from recsys.settings import Settings
 from recsys.shaping import Shaper, Taste
 
 CHUNK = 256  # customers whose candidates a thread holds with all features at once
-USER_SIDE = tuple(name for name in TABLES if name not in ITEM_SIDE)
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,7 @@ with bound as (
     select
         greatest(
             max_period_events, flood_factor * (select quantile_disc(times, 0.95) from counted_periods)
-        ) as times
+        ) as most
     from contract_limits
 )
 
@@ -77,10 +77,10 @@ from (
         period,
         count(*) as times
     from events_of_customers
-    where hash(user_id, period) in (select pace from counted_periods where times > (select times from bound))
+    where hash(user_id, period) in (select pace from counted_periods where times > (select most from bound))
     group by user_id, period
 ) as paces
-where times > (select times from bound);
+where times > (select most from bound);
 
 drop table counted_periods;
 
