@@ -48,7 +48,7 @@ def migrate(warehouse: Warehouse, *, folder: Path | None = None) -> list[str]:
     """
     applied: list[str] = []
     # Without anything to do no right to make anything is needed: who publishes has none.
-    if not _has_work(warehouse, folder):
+    if not (work := _work(warehouse, folder)):
         return applied
     for name, statements in _files(folder, warehouse.dialect):
         with warehouse.transaction() as connection:
@@ -60,19 +60,21 @@ def migrate(warehouse: Warehouse, *, folder: Path | None = None) -> list[str]:
                 continue
             for statement in split_statements(statements):
                 warehouse.run(connection, statement)
+            if name == work[-1] and folder is None and warehouse.dialect == POSTGRESQL:
+                _grant_again(warehouse, connection)
             _record(connection, name, statements)
         applied.append(name)
-    if folder is None and warehouse.dialect == POSTGRESQL:
-        _grant_again(warehouse)
     return applied
 
 
-def _grant_again(warehouse: Warehouse) -> None:
-    """Give the roles of ``sql/roles`` what is new or was made anew, if they were given anything here before."""
-    with warehouse.transaction() as connection:
-        if connection.execute(text(_GRANTED)).scalar():
-            for statement in split_statements(read_sql("roles", "grants.postgresql.sql")):
-                warehouse.run(connection, statement)
+def _grant_again(warehouse: Warehouse, connection: Connection) -> None:
+    """Give the roles of ``sql/roles`` what is new or was made anew, if they were given anything here before.
+
+    In the transaction of the last migration, so that roles never lack what the record says is there.
+    """
+    if connection.execute(text(_GRANTED)).scalar():
+        for statement in split_statements(read_sql("roles", "grants.postgresql.sql")):
+            warehouse.run(connection, statement)
 
 
 def pending_migrations(warehouse: Warehouse) -> list[str]:
@@ -104,10 +106,10 @@ def _checksums(warehouse: Warehouse) -> dict[str, str]:
     return {row["name"]: row["checksum"] for row in rows}
 
 
-def _has_work(warehouse: Warehouse, folder: Path | None) -> bool:
-    """Whether a file was not applied, or was changed since."""
+def _work(warehouse: Warehouse, folder: Path | None) -> list[str]:
+    """Return the names of the files that were not applied, or were changed since, in order."""
     applied = _checksums(warehouse)
-    return any(applied.get(name) != _checksum(script) for name, script in _files(folder, warehouse.dialect))
+    return [name for name, script in _files(folder, warehouse.dialect) if applied.get(name) != _checksum(script)]
 
 
 def _has_code(part: str) -> bool:

@@ -9,10 +9,11 @@ import psycopg
 import pytest
 
 from recsys.assets import read_sql, sql_path
+from recsys.errors import WarehouseError
 from recsys.publication import publish
 from recsys.settings import PublicationSettings, Settings
 from recsys.snapshot import Snapshot, take_snapshot
-from recsys.warehouse import migrate, open_warehouse
+from recsys.warehouse import migrate, open_warehouse, pending_migrations
 from tests.support.postgres import execute_on, make_database, postgres_programs
 from tests.support.publications import ITEMS, NOW, approve, live_rows, made_lists, write_publication
 from tests.support.warehouse import make_settings, write_small_shop
@@ -140,7 +141,10 @@ def test_a_reader_sees_what_customers_see(shop: str, tmp_path: Path) -> None:
 def test_a_migration_leaves_the_roles_their_rights(
     database: str, postgres_url: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """From before the view was made anew to the newest: the reader goes on, and what happened stays written."""
+    """From before the view was made anew to the newest: the reader goes on, and what happened stays written.
+
+    Where the rights can't be given, the last migration did not happen, so that the next attempt gives them.
+    """
     url = make_database(postgres_url, "roles_migrated")
     execute_on(url, read_sql("roles", "roles.postgresql.sql"))
     before = tmp_path / "before"
@@ -156,6 +160,13 @@ def test_a_migration_leaves_the_roles_their_rights(
             "grant usage on schema recsys to recsys_read",
             "grant select on recsys.live_recommendations to recsys_read",
         )
+        execute_on(url, "alter role recsys_publish rename to recsys_elsewhere")
+        try:
+            with pytest.raises(WarehouseError, match="recsys_publish"):
+                migrate(warehouse)
+        finally:
+            execute_on(url, "alter role recsys_elsewhere rename to recsys_publish")
+        assert len(pending_migrations(warehouse)) == 1
         migrate(warehouse)
     execute_on(as_user(url, "r_read"), "select * from recsys.live_recommendations")
     execute_on(as_user(url, "r_publish"), "select * from recsys.do_not_process")
