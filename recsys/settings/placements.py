@@ -40,7 +40,7 @@ class RankerSettings(LearnerSettings):
 
     cuts: int = Field(4, ge=1, le=24, description="training cuts, one horizon apart")
     horizon_days: int = Field(28, ge=1, description="days after a cut in which a purchase counts as relevant")
-    max_customers: int = Field(20_000, ge=10, description="customers sampled for the ranking set, a cut")
+    max_customers: int = Field(10_000, ge=10, description="customers sampled for the ranking set, a cut")
     machines: int = Field(
         1,
         ge=1,
