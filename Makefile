@@ -27,7 +27,7 @@ run: $(INSTALLED)  ## start Airflow and MLflow, load the demo shop, train, publi
 	@$(BIN)/recsys demo $(ARGS)
 
 test: $(INSTALLED) system-packages lint  ## lint, then all tests
-	$(BIN)/pytest -n 2 --dist loadfile -m 'not soak' $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not soak' $(ARGS)
 
 lint: $(INSTALLED)  ## ruff, formatting, types, import contracts
 	$(BIN)/ruff check .

@@ -2,6 +2,8 @@
 
 import os
 
+import pytest
+
 from tests.support.engines import copies, warehouse_engine, warehouse_url
 from tests.support.postgres import postgres_url
 
@@ -11,3 +13,23 @@ __all__ = ["copies", "postgres_url", "warehouse_engine", "warehouse_url"]
 # share two cores would otherwise take turns in waiting, and a training of a second takes a minute. The library reads
 # it once, when it is loaded.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+LONGEST = (
+    "tests/e2e/test_demo.py",
+    "tests/e2e/test_decisions.py",
+    "tests/publication/test_broken_runs.py",
+    "tests/e2e/test_composed.py",
+    "tests/pipeline/test_killed_stages.py",
+    "tests/e2e/test_review_page.py",
+)
+"""Files of minutes: they begin first, so that no worker is left with one of them while the other has nothing to do."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first; the rest stays in its order."""
+
+    def place(item: pytest.Item) -> int:
+        name, _, _ = item.nodeid.partition("::")
+        return LONGEST.index(name) if name in LONGEST else len(LONGEST)
+
+    items.sort(key=place)
