@@ -24,6 +24,7 @@ from tests.support.receivers import mail_server, web_hook
 from tests.support.warehouse import item_id, user_id, write_small_shop
 
 SECRET = "token-that-nobody-may-see"
+PASSWORD = "mail-password-that-nobody-may-see"
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +65,11 @@ def received(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, str]]]:
         yield messages
 
 
+def airflow_home() -> Path:
+    """Where Airflow keeps its database and the tasks' logs."""
+    return Path(os.environ["AIRFLOW_HOME"])
+
+
 def run_dag(dag: Any) -> dict[str, str]:
     run = dag.test(logical_date=datetime.now(UTC))
     return {ti.task_id: str(ti.state) for ti in run.get_task_instances()}
@@ -93,7 +99,8 @@ def test_a_breach_fails_the_check_and_is_told_by_every_way_that_works(
     monkeypatch.setenv("RECSYS_MONITORING__MAX_DATA_AGE_HOURS", "24")
     monkeypatch.setenv("RECSYS_MONITORING__NOTIFY", '["email", "log", "slack", "webhook"]')
     monkeypatch.setenv("RECSYS_MONITORING__EMAIL_TO", '["ada@example.com"]')
-    monkeypatch.setenv("AIRFLOW_CONN_SMTP_DEFAULT", "smtp://127.0.0.1:9/?from_email=r%40example.com&disable_ssl=true")
+    mail = f"smtp://ada:{PASSWORD}@127.0.0.1:9/?from_email=r%40example.com&disable_ssl=true"
+    monkeypatch.setenv("AIRFLOW_CONN_SMTP_DEFAULT", mail)
     assert run_dag(dags["recsys_monitor"]) == {"measurements": "success", "check": "failed"}
     slack, hook = received
     assert hook["subject"] == "recsys_monitor: check failed"
@@ -104,7 +111,10 @@ def test_a_breach_fails_the_check_and_is_told_by_every_way_that_works(
     assert {one["path"] for one in received} == {f"/{SECRET}"}
     printed = "".join(capfd.readouterr())
     assert "Monitoring found 1 breaches" in printed
-    assert SECRET not in printed
+    assert SECRET not in printed and PASSWORD not in printed
+    kept = {path: path.read_bytes() for home in (shop, airflow_home()) for path in home.rglob("*") if path.is_file()}
+    assert {"airflow.db", "warehouse.duckdb"} <= {path.name for path in kept}
+    assert [path for path, raw in kept.items() if SECRET.encode() in raw or PASSWORD.encode() in raw] == []
 
 
 def test_the_address_of_a_web_hook_is_never_told(
