@@ -1,6 +1,7 @@
 """Runs the feature SQL at one cut."""
 
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import duckdb
@@ -22,6 +23,10 @@ TABLES: dict[str, tuple[str, ...]] = {
 }
 ITEM_SIDE = ("item", "promotion", "market_item")
 USER_SIDE = tuple(name for name in TABLES if name not in ITEM_SIDE)
+# What is summed up of the purchases of one range of customers after the other: memory does not grow with the shop.
+_PARTS = {"item_parts": "part_items", "item_gaps": "part_gaps", "market_parts": "part_markets"}
+_SUMMED = {"item": ("item_parts", "item_gaps"), "market_item": ("market_parts",)}
+CUSTOMERS_AT_ONCE = 100_000
 _MEANING = re.compile(r"^-- (\w+): (.+)$", re.MULTILINE)
 
 
@@ -40,6 +45,7 @@ def compute_tables(
         Rows by table.
     """
     make_item_groups(connection)
+    _sum_up(connection, [part for name in names for part in _SUMMED.get(name, ())])
     rows = {}
     for name in names:
         order = ", ".join(("cut_id", *TABLES[name]))
@@ -48,9 +54,33 @@ def compute_tables(
     return rows
 
 
+def _sum_up(connection: duckdb.DuckDBPyConnection, tables: Sequence[str]) -> None:
+    """Make the named tables of ``_PARTS`` from ``purchases``."""
+    if not tables:
+        return
+    bounds = connection.execute("select coalesce(min(subject_id), 0), coalesce(max(subject_id), 0) from cuts")
+    ((first, last),) = bounds.fetchall()
+    for start in range(first, last + 1, CUSTOMERS_AT_ONCE):
+        end = start + CUSTOMERS_AT_ONCE
+        _make(connection, "part_purchases", "part_purchases", {"user_from": start, "user_to": end})
+        _make(connection, "part_pairs", "part_pairs")
+        for table in tables:
+            if start == first:
+                _make(connection, table, _PARTS[table])
+            else:
+                connection.execute(f"insert into {table} {read_sql('features', f'{_PARTS[table]}.sql')}")
+    connection.execute("drop table part_purchases; drop table part_pairs")
+
+
+def _make(
+    connection: duckdb.DuckDBPyConnection, table: str, name: str, asked: Mapping[str, object] | None = None
+) -> None:
+    connection.execute(f"create or replace temp table {table} as {read_sql('features', f'{name}.sql')}", asked)
+
+
 def make_item_groups(connection: duckdb.DuckDBPyConnection) -> None:
     """Make the table of each product's category, family and brand numbers at the cut that is laid."""
-    connection.execute(f"create or replace temp table item_groups as {read_sql('features', 'item_groups.sql')}")
+    _make(connection, "item_groups", "item_groups")
 
 
 def feature_meanings() -> dict[str, str]:

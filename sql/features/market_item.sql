@@ -3,49 +3,13 @@
 -- market_rate: their share of the market's customers of those days (five more are assumed, for small markets)
 -- market_lift: that share against the product's share of all customers of those days
 -- market_promoted: 1 if a promotion of the product was running there at the cut
-with recent as (
-    select distinct
-        cut_id,
-        market,
-        item_idx,
-        user_idx
-    from purchases
-    where age <= 84 and market is not null
-),
-
-totals as (
-    select
-        cut_id,
-        count(distinct user_idx) as customers
-    from recent
-    group by cut_id
-),
-
-markets as (
-    select
-        cut_id,
-        market,
-        count(distinct user_idx) as customers
-    from recent
-    group by cut_id, market
-),
-
-items as (
-    select
-        cut_id,
-        item_idx,
-        count(distinct user_idx) as buyers
-    from recent
-    group by cut_id, item_idx
-),
-
-bought as (
+with sums as (
     select
         cut_id,
         market,
         item_idx,
-        count(*) as buyers
-    from recent
+        cast(sum(customers) as bigint) as customers
+    from market_parts
     group by cut_id, market, item_idx
 ),
 
@@ -65,12 +29,15 @@ select
     bought.cut_id,
     bought.market as user_market,
     bought.item_idx,
-    bought.buyers as market_buyers_84d,
-    bought.buyers / (markets.customers + 5) as market_rate,
-    bought.buyers / (markets.customers + 5) / (items.buyers / totals.customers) as market_lift,
+    bought.customers as market_buyers_84d,
+    bought.customers / (markets.customers + 5) as market_rate,
+    bought.customers / (markets.customers + 5) / (items.customers / totals.customers) as market_lift,
     cast(running.item_idx is not null as integer) as market_promoted
-from bought
-inner join markets on bought.cut_id = markets.cut_id and bought.market = markets.market
-inner join items on bought.cut_id = items.cut_id and bought.item_idx = items.item_idx
-inner join totals on bought.cut_id = totals.cut_id
+from sums as bought
+inner join sums as markets
+    on bought.cut_id = markets.cut_id and bought.market = markets.market and markets.item_idx is null
+inner join sums as items
+    on bought.cut_id = items.cut_id and bought.item_idx = items.item_idx and items.market is null
+inner join sums as totals on bought.cut_id = totals.cut_id and totals.market is null and totals.item_idx is null
 left join running on bought.market = running.market and bought.item_idx = running.item_idx
+where bought.market is not null and bought.item_idx is not null
