@@ -11,11 +11,12 @@ import duckdb
 from recsys.assets import read_sql
 from recsys.errors import AuditError, ConflictError
 from recsys.pseudonyms import Pseudonyms, is_customer
+from recsys.publication.bases import covered, refused_items
 from recsys.publication.documents import to_json
-from recsys.publication.parts import Stored, copy_rows, drop_unused, remove_orphans
+from recsys.publication.parts import Stored, copy_rows, drop_unused, remove_lists
 from recsys.publication.records import NewPublication
-from recsys.publication.staging import Totals, totals
 from recsys.publication.statements import lock_storage, run
+from recsys.publication.totals import Totals, totals
 from recsys.settings import Settings
 from recsys.warehouse import Warehouse
 
@@ -35,7 +36,10 @@ _OF_ITEMS = ("unknown_items", "barred_items")  # whose examples are no customers
 
 @dataclass(frozen=True)
 class Audit:
-    """What an audit found; ``failures`` are sentences, empty when the publication may go live."""
+    """What an audit found; ``failures`` are sentences, empty when the publication may go live.
+
+    ``stored`` is what counts in the publication, its base included; short lists are counted among its own.
+    """
 
     stored: Totals
     coverage: float
@@ -86,12 +90,13 @@ def audit(
     rows = bench.execute(query, {"items": settings.publication.items}).fetchall()
     name = Pseudonyms.of(settings).name
     broken = {rule: (int(count), _named(rule, examples or [], name)) for rule, count, examples in rows}
+    failures = [*_against_files(found, counted), *_against_rules(broken, is_whole=publication.base is None)]
+    if publication.base is not None:
+        found, missing = covered(warehouse, publication)
+        refused = refused_items(warehouse, settings, bench, publication, path.with_name("base.parquet"))
+        failures += [*missing, *refused]
     coverage = found.user_count / publication.expected_customers if publication.expected_customers else 1.0
-    failures = [
-        *_against_files(found, counted),
-        *_against_rules(broken),
-        *_against_expectation(settings, found, publication.expected_customers, coverage),
-    ]
+    failures += _against_expectation(settings, found, publication.expected_customers, coverage)
     short, examples = broken[_SHORT]
     return Audit(found, coverage, short, examples, failures)
 
@@ -117,8 +122,8 @@ def reject(warehouse: Warehouse, publication: NewPublication, found: Audit, *, a
                 f"The publication {publication.publication_id} failed its audit, but another attempt has "
                 f"taken it over meanwhile. {failure_text(publication, found)}"
             )
-        run(connection, "remove_lists", publication_id=publication.publication_id)
-        remove_orphans(warehouse, connection, publication.placement)
+        gone = {publication.publication_id: publication.base}
+        remove_lists(warehouse, connection, publication.placement, gone)
     drop_unused(warehouse, publication.placement)
 
 
@@ -160,13 +165,13 @@ def _against_files(stored: Totals, counted: Totals) -> list[str]:
     return []
 
 
-def _against_rules(broken: dict[str, tuple[int, str]]) -> list[str]:
+def _against_rules(broken: dict[str, tuple[int, str]], *, is_whole: bool) -> list[str]:
     found = []
     for rule, sentence in _FAILURES.items():
         count, examples = broken[rule]
         if count:
             found.append(f"{count} {sentence}, for example {examples}")
-    if broken[_NO_DEFAULT][0]:
+    if is_whole and broken[_NO_DEFAULT][0]:
         found.append("there is no default list (subject *) for visitors and unknown customers")
     return found
 

@@ -1,7 +1,7 @@
 """The live lists as files, for readers who can't open the embedded warehouse.
 
-``RECSYS_HOME/live/`` holds a folder for each live publication, one for what is looked up beside the lists
-(what is live, what must not be shown, the shop's titles and segments), a SQL file with a view over them, and
+``RECSYS_HOME/live/`` holds a folder for each live publication and each base of one, one for what is looked up beside
+the lists (what is live, what must not be shown, the shop's titles and segments), a SQL file with a view over them, and
 ``manifest.json``. Folders are never changed once they have their name; the two
 files are replaced by a rename. What the newest manifest and the one before name is kept, so that
 a reader who began before a replacement can finish.
@@ -33,7 +33,8 @@ VIEW: Final = "live_recommendations.sql"
 VIEWS = ("live_view.sql", "live_shop.sql")
 LISTS: Final = "lists.parquet"
 DRAFT: Final = ".draft-"
-VERSION: Final = 4
+BASE: Final = "base_publication_id"
+VERSION: Final = 5
 """Of the manifest's form."""
 # What changes between publications: what is live, who and what must not be shown, titles and segments.
 STATE_FILES: Final = {
@@ -80,8 +81,8 @@ def _export(warehouse: Warehouse, folder: Path, audited: Mapping[str, Path]) -> 
     with FileLock(folder / ".lock"):
         watch = Watch.anew(folder.parent)
         pointers = warehouse.query(read_sql("publication", "live_pointers.sql"))
-        row_counts = {pointer["publication_id"]: pointer["row_count"] for pointer in pointers}
-        publications = sorted(row_counts)
+        row_counts = {pointer["publication_id"]: pointer["own_row_count"] for pointer in pointers}
+        publications = sorted({*row_counts, *(base for pointer in pointers if (base := pointer[BASE]))})
         for publication_id in publications:
             rows = audited.get(publication_id)
             is_whole = rows is not None and pq.read_metadata(rows).num_rows == row_counts[publication_id]
@@ -154,9 +155,11 @@ def _manifest(
 
 def over_live_files(folder: Path, manifest: dict[str, Any], query: str) -> str:
     """Return a file of ``sql/publication`` with the names of the live files that a manifest tells."""
-    lists = [folder / name / LISTS for name in manifest["folders"]]
+    # A list of files may not be empty: that of the state has no rows.
+    newer = sorted(entry["publication_id"] for entry in manifest["live"] if entry[BASE])
     return Template(read_sql("publication", query)).substitute(
-        lists=", ".join(_literal(path) for path in lists),
+        lists=", ".join(_literal(folder / name / LISTS) for name in manifest["folders"]),
+        newer_lists=", ".join(_literal(folder / name / LISTS) for name in (*newer, manifest["state"])),
         **{Path(name).stem: _literal(folder / manifest["state"] / name) for name in STATE_FILES},
     )
 

@@ -4,6 +4,7 @@ The embedded engine holds them in one table. On PostgreSQL that table has parts:
 publication, which is loaded first and indexed then, and is dropped whole once no publication names a list in it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,11 +79,28 @@ def copy_rows(
     bench.execute("reset disabled_optimizers")
 
 
-def remove_orphans(warehouse: Warehouse, connection: Connection, placement: str) -> None:
-    """Remove the rows of lists that no publication of the placement names any more, in the caller's transaction.
+def remove_lists(warehouse: Warehouse, connection: Connection, placement: str, gone: Mapping[str, str | None]) -> None:
+    """Remove the lists of publications, and the rows that no other one of the placement names.
 
     What lies in a part that nothing names is left to :func:`drop_unused`.
+
+    Args:
+        warehouse: an open warehouse.
+        connection: the caller's transaction, which holds the storage of the placement.
+        placement: whose.
+        gone: the ids of the publications, each with its base. Rows of lists that a base doesn't have are few, and are
+            looked for; else all rows are gone through.
     """
+    for publication_id, base in gone.items():
+        named = {"publication_id": publication_id}
+        if base is not None:
+            run(connection, "remove_own_rows", placement=placement, **named)
+        run(connection, "remove_lists", **named)
+    if None in gone.values():
+        _remove_orphans(warehouse, connection, placement)
+
+
+def _remove_orphans(warehouse: Warehouse, connection: Connection, placement: str) -> None:
     if warehouse.dialect == _POSTGRESQL:
         named = {"placement": placement}
         warehouse.query("select recsys.remove_list_orphans(:placement)", named, connection=connection)

@@ -7,11 +7,12 @@ from sqlalchemy import Connection
 
 from recsys import ledger
 from recsys.assets import read_sql
-from recsys.publication.parts import drop_unused, remove_orphans
+from recsys.publication.parts import drop_unused, remove_lists
 from recsys.publication.records import (
     ARCHIVE,
     MAIN,
     STAGED,
+    STORED,
     SUPERSEDED,
     WITHDRAWN,
     PublicationRecord,
@@ -35,8 +36,8 @@ def prune(
     Kept are what is live, what a rollback returns to, the newest publication of the champion before, the
     ``settings.publication.keep`` that ended last, and those that ended within ``settings.publication.keep_days``. What
     was shown in either arm while the newest canary ran is kept too, up to ``MEASURABLE`` after its end: its arms are
-    measured by it. Publications of the kind ``archive`` are nobody's way back and stay. Readers go on meanwhile; on a
-    server, a part of the rows that one of them holds is dropped the next time.
+    measured by it. So are the bases of all of these. Publications of the kind ``archive`` are nobody's way back and
+    stay. Readers go on meanwhile; on a server, a part of the rows that one of them holds is dropped the next time.
 
     Args:
         warehouse: an open, migrated warehouse.
@@ -54,18 +55,24 @@ def prune(
         records = list_publications(warehouse, placement, connection=connection)
         kept = _kept(warehouse, connection, settings, placement, records, now)
         removable = (STAGED, SUPERSEDED, WITHDRAWN) if and_staged else (SUPERSEDED, WITHDRAWN)
-        gone = [
-            record.publication_id
+        removed = {
+            record.publication_id: record.base_publication_id
             for record in records
             if record.status in removable and record.kind != ARCHIVE and record.publication_id not in kept
-        ]
+        }
+        gone = _without_bases(records, removed)
+        remove_lists(warehouse, connection, placement, gone)
         for publication_id in gone:
-            run(connection, "remove_lists", publication_id=publication_id)
             run(connection, "archive_publication", publication_id=publication_id, now=now)
-        if gone:
-            remove_orphans(warehouse, connection, placement)
     drop_unused(warehouse, placement)
-    return gone
+    return list(gone)
+
+
+def _without_bases(records: list[PublicationRecord], removed: dict[str, str | None]) -> dict[str, str | None]:
+    """Return what is to be removed but for what a publication that stays is built on."""
+    stay = [one for one in records if one.status in (STAGED, *STORED) and one.publication_id not in removed]
+    needed = {one.base_publication_id for one in stay}
+    return {publication_id: base for publication_id, base in removed.items() if publication_id not in needed}
 
 
 def _kept(

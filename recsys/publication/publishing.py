@@ -256,17 +256,23 @@ def _require_approval(
 def _refuse_withdrawn(warehouse: Warehouse, publication: NewPublication, connection: Connection | None) -> None:
     """Refuse lists that a rollback took away, until a newer approval of their version brings them back."""
     # Not the record's status: an archived publication still is one that was rolled back.
-    names = {"placement": publication.placement, "publication_id": publication.publication_id}
-    moves = warehouse.query(read_sql("publication", "last_move_away.sql"), names, connection=connection)
-    withdrawn = [move["moved_at"] for move in moves if move["cause"] == ledger.ROLLED_BACK]
+    query, withdrawn = read_sql("publication", "last_move_away.sql"), []
+    for name, publication_id in (
+        ("it", publication.publication_id),
+        (f"its base {publication.base}", publication.base),
+    ):
+        names = {"placement": publication.placement, "publication_id": publication_id}
+        moves = warehouse.query(query, names, connection=connection)
+        withdrawn += [(move["moved_at"], name) for move in moves if move["cause"] == ledger.ROLLED_BACK]
     if not withdrawn:
         return
+    moment, name = max(withdrawn)
     history = ledger.list_decisions(warehouse, publication.placement, connection=connection)
     about = ledger.decisions_about(history, (publication.model_name, publication.model_version))
-    if not any(entry.verdict == ledger.APPROVED and entry.decided_at > withdrawn[0] for entry in about):
+    if not any(entry.verdict == ledger.APPROVED and entry.decided_at > moment for entry in about):
         raise AuditError(
-            f"The publication {publication.publication_id} can't go live on {publication.placement} again: it was "
-            f"rolled back at {withdrawn[0]:%Y-%m-%d %H:%M} UTC, and its version {publication.model_version} of "
+            f"The publication {publication.publication_id} can't go live on {publication.placement} again: {name} "
+            f"was rolled back at {moment:%Y-%m-%d %H:%M} UTC, and its version {publication.model_version} of "
             f"{publication.model_name} was not approved since. What is live stays live. To bring it back: recsys "
             f"approve {publication.model_name} {publication.model_version} --reason WHY; lists from newer data "
             "need no approval."

@@ -19,6 +19,8 @@ SUPERSEDED: Final = "superseded"
 WITHDRAWN: Final = "withdrawn"
 FAILED: Final = "failed"
 ARCHIVED: Final = "archived"
+STORED: Final = (LIVE, SUPERSEDED, WITHDRAWN)
+"""Of publications whose lists are there, and that customers saw or see."""
 
 MAIN: Final = "main"
 CANARY: Final = "canary"
@@ -47,8 +49,11 @@ class NewPublication:
         lists: Parquet files with subject_id (text), bucket (int16), rank (int16, from 1), item_id (text),
             score (double), source (text), reason (text), propensity (double, null unless drawn). Default lists,
             with subject_id ``*`` and ``segment:<name>``, are among them, with bucket -1.
+            With a base, the lists that differ from it: those of all subjects that have none there, or another one.
         expected_customers: how many customers should have a list.
         known_items: a Parquet file with item_id (text) and recommendable (bool).
+        base: the publication whose lists count for subjects of whom this one has none: one of the same version on the
+            same placement that has no base itself. None: ``lists`` are those of all customers.
     """
 
     publication_id: str
@@ -63,6 +68,7 @@ class NewPublication:
     lists: tuple[Path, ...]
     expected_customers: int
     known_items: Path
+    base: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse an id that could not be a folder's name.
@@ -81,9 +87,11 @@ class NewPublication:
 class PublicationRecord:
     """A publication as the warehouse holds it.
 
-    ``kind`` is main, canary (shown to a share of the customers, or none) or archive (never live). ``decision_id``
-    is what allowed it to be shown. ``is_skipped`` says that it was live already and nothing was done. ``audit`` has
-    the counts, the share of expected customers with a list, lists that are shorter than what is shown, and what failed.
+    ``kind`` is main, canary (shown to a share of the customers, or none) or archive (never live). For customers of whom
+    it carries no list those of ``base_publication_id`` count: ``user_count`` and ``row_count`` are of all lists that
+    count, ``own_row_count`` of those that it carries. ``decision_id`` is what allowed it to be shown. ``is_skipped``
+    says that it was live already and nothing was done. ``audit`` has the counts, the share of expected customers with a
+    list, lists that are shorter than what is shown, and what failed.
     """
 
     publication_id: str
@@ -107,6 +115,8 @@ class PublicationRecord:
     previous_publication_id: str | None
     kind: str
     decision_id: str | None
+    base_publication_id: str | None
+    own_row_count: int
     audit: dict[str, Any] = field(default_factory=dict)
     is_skipped: bool = False
 

@@ -6,7 +6,6 @@ attempt replaces them. A list that the warehouse holds already, from an earlier 
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -34,9 +33,11 @@ from recsys.disguise import revealed
 from recsys.do_not_process import DoNotProcess
 from recsys.errors import ConflictError, ContractError
 from recsys.pseudonyms import PATTERN
+from recsys.publication.bases import load_stored, require_main, whole_totals
 from recsys.publication.parts import Stored, store_rows, stored_lists_query
 from recsys.publication.records import MAIN, NewPublication, find_publication
 from recsys.publication.statements import lock_storage, run
+from recsys.publication.totals import Totals, totals
 from recsys.settings import Settings
 from recsys.warehouse import Warehouse
 
@@ -59,15 +60,6 @@ _KINDS: Final = {
     "boolean": pa.types.is_boolean,
     "varchar": lambda kind: pa.types.is_string(kind) or pa.types.is_large_string(kind),
 }
-
-
-@dataclass(frozen=True)
-class Totals:
-    """What a set of rows amounts to; equal totals mean equal rows."""
-
-    row_count: int
-    user_count: int
-    checksum: str
 
 
 @contextmanager
@@ -132,25 +124,6 @@ def hash_lists(bench: duckdb.DuckDBPyConnection) -> Totals:
     return totals(bench, "list_hashes")
 
 
-def totals(bench: duckdb.DuckDBPyConnection, lists: str) -> Totals:
-    """Return what lists amount to.
-
-    Args:
-        bench: an engine.
-        lists: its table of them: bucket, subject_id, list_hash, row_count and keyless_count.
-
-    Raises:
-        ContractError: if rows lack their bucket, subject or rank.
-    """
-    bench.execute(f"create or replace temp view publication_lists as from {lists}")
-    rows, users, keyless, checksum = bench.execute(read_sql("publication", "totals.sql")).fetchall()[0]
-    if keyless:
-        raise ContractError(
-            f"{keyless} of {rows} rows of lists have no {BUCKET}, {SUBJECT_ID} or {RANK}. Make the lists again."
-        )
-    return Totals(int(rows), int(users), str(checksum))
-
-
 def stage(
     warehouse: Warehouse,
     bench: duckdb.DuckDBPyConnection,
@@ -178,22 +151,36 @@ def stage(
         Where the lists are.
 
     Raises:
-        ConflictError: if another attempt brought the publication live meanwhile.
+        ContractError: if its base can't be one.
+        ConflictError: if another attempt brought the publication live meanwhile, or its base is no longer stored.
     """
+    require_main(publication, kind)
     with warehouse.transaction() as connection:
         lock_storage(connection, publication.placement)
         run(connection, "ensure_pointer", placement=publication.placement)
         run(connection, "remove_lists", publication_id=publication.publication_id)
         chosen = {"attempt": attempt, "items_shown": items_shown, "kind": kind, "now": now}
-        _register(warehouse, connection, publication, counted, chosen)
-        _load_stored(warehouse, bench, publication.placement)
         warehouse.append(connection, f"{PUBLISHED}.publication_lists", _lists(bench, publication))
-        shared = bench.execute(f"select distinct part from stored_lists {_NAMED} order by part").fetchall()
-        parts = [int(part) for (part,) in shared if part is not None]
-        if bench.execute("select 1 from new_lists limit 1").fetchall():
-            made = store_rows(warehouse, connection, publication.placement, _new_rows(bench, publication))
-            parts += [] if made is None else [made]
-    return Stored(tuple(parts))
+        whole = whole_totals(warehouse, connection, bench, publication, counted)
+        _register(warehouse, connection, publication, whole, {**chosen, "own_row_count": counted.row_count})
+        if publication.base is None:
+            _load_stored(warehouse, bench, publication.placement)
+        else:
+            load_stored(warehouse, connection, bench, publication)
+        return _store_rows(warehouse, connection, bench, publication)
+
+
+def _store_rows(
+    warehouse: Warehouse, connection: Connection, bench: duckdb.DuckDBPyConnection, publication: NewPublication
+) -> Stored:
+    """Store the rows of lists that are not among ``stored_lists``; return where those of the publication are."""
+    bench.execute("create or replace temp table new_lists as " + read_sql("publication", "new_lists.sql"))
+    shared = bench.execute(f"select distinct part from stored_lists {_NAMED} order by part").fetchall()
+    parts = [part for (part,) in shared]
+    if bench.execute("select 1 from new_lists limit 1").fetchall():
+        parts.append(store_rows(warehouse, connection, publication.placement, _new_rows(bench, publication)))
+    # One that is not known: what is stored is found by a join.
+    return Stored(() if None in parts else tuple(parts))
 
 
 def _register(
@@ -214,6 +201,7 @@ def _register(
         "run_id": publication.run_id,
         "snapshot_id": publication.snapshot_id,
         "code_commit": publication.code_commit,
+        "base": publication.base,
         "user_count": counted.user_count,
         "row_count": counted.row_count,
         "checksum": counted.checksum,
@@ -230,12 +218,11 @@ def _register(
 
 
 def _load_stored(warehouse: Warehouse, bench: duckdb.DuckDBPyConnection, placement: str) -> None:
-    """Find which lists the warehouse lacks; the storage lock keeps those that it holds from being removed."""
+    """Make ``stored_lists`` of what the warehouse holds; the storage lock keeps it from being removed."""
     with warehouse.read_arrow(stored_lists_query(warehouse), {"placement": placement}) as reader:
         bench.register("stored_reader", reader)
         bench.execute("create or replace temp table stored_lists as from stored_reader")
         bench.unregister("stored_reader")
-    bench.execute("create or replace temp table new_lists as " + read_sql("publication", "new_lists.sql"))
 
 
 def _lists(bench: duckdb.DuckDBPyConnection, publication: NewPublication) -> pa.RecordBatchReader:

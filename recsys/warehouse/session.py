@@ -124,6 +124,25 @@ class Warehouse:
         ):
             yield reader
 
+    def read_tables(
+        self, connection: Connection, sql: str, params: Parameters | None = None, *, batch_rows: int = BATCH_ROWS
+    ) -> Iterator[pa.Table]:
+        """Read a result in batches, in the caller's transaction and with what that wrote; row by row, so no large one.
+
+        Args:
+            connection: a transaction of this warehouse.
+            sql: one statement with ``:name`` parameters.
+            params: their values.
+            batch_rows: rows of a table; of a result without rows there is no table.
+
+        Raises:
+            WarehouseError: for whatever engine or driver raise.
+        """
+        with reported(f"The warehouse {self.name} refused a query"):
+            result = connection.execute(text(sql), params or {}, execution_options={"stream_results": True})
+            for rows in result.mappings().partitions(batch_rows):
+                yield pa.Table.from_pylist([dict(row) for row in rows])
+
     def write_parquet(self, sql: str, path: Path, params: Parameters | None = None) -> None:
         """Write what a query reads, all that is committed, to a Parquet file, with the engine's own writer.
 

@@ -3,8 +3,9 @@
 with served as (
     select distinct lists.subject_id
     from recsys.pointers as pointers
+    inner join recsys.list_sources as sources on sources.publication_id = pointers.publication_id
     inner join recsys.publication_lists as lists
-        on lists.publication_id = pointers.publication_id
+        on lists.publication_id = sources.source_id
         and lists.bucket between pointers.bucket_from and pointers.bucket_to
     where pointers.placement = :placement and lists.bucket >= 0
 ),

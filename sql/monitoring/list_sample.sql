@@ -4,7 +4,7 @@ select
     list_rows.item_id,
     list_rows.rank
 from recsys.publications as publications
-inner join recsys.publication_lists as lists on lists.publication_id = publications.publication_id
+inner join recsys.whole_lists as lists on lists.publication_id = publications.publication_id
 inner join recsys.list_rows as list_rows
     on list_rows.placement = publications.placement
     and list_rows.subject_id = lists.subject_id

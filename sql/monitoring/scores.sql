@@ -1,7 +1,7 @@
 -- Scores of what is shown to customers of the first buckets by one publication.
 select list_rows.score
 from recsys.publications as publications
-inner join recsys.publication_lists as lists on lists.publication_id = publications.publication_id
+inner join recsys.whole_lists as lists on lists.publication_id = publications.publication_id
 inner join recsys.list_rows as list_rows
     on list_rows.placement = publications.placement
     and list_rows.subject_id = lists.subject_id

@@ -15,7 +15,9 @@ insert into recsys.publications (
     created_at,
     items_shown,
     attempt,
-    kind
+    kind,
+    base_publication_id,
+    own_row_count
 )
 values (
     :publication_id,
@@ -34,5 +36,7 @@ values (
     :now,
     :items_shown,
     :attempt,
-    :kind
+    :kind,
+    :base,
+    :own_row_count
 )

@@ -1,7 +1,7 @@
 -- grain: one row per customer and rank of what one publication shows; default and spare rows are left out
 select lists.subject_id as user_id, list_rows.item_id, list_rows.rank
 from recsys.publications as publications
-inner join recsys.publication_lists as lists on lists.publication_id = publications.publication_id
+inner join recsys.whole_lists as lists on lists.publication_id = publications.publication_id
 inner join recsys.list_rows as list_rows
     on list_rows.placement = publications.placement
     and list_rows.subject_id = lists.subject_id

@@ -11,7 +11,8 @@ served as (
 
 select distinct lists.subject_id as user_id
 from served
-inner join recsys.publication_lists as lists on lists.publication_id = served.publication_id
+inner join recsys.list_sources as sources on sources.publication_id = served.publication_id
+inner join recsys.publication_lists as lists on lists.publication_id = sources.source_id
 where
     lists.bucket <> -1
     and (

@@ -32,7 +32,9 @@ select
     publications.items_shown,
     publications.user_count,
     publications.row_count,
-    publications.checksum
+    publications.checksum,
+    publications.base_publication_id,
+    publications.own_row_count
 from served
 inner join recsys.publications as publications
     on publications.publication_id = served.publication_id

@@ -14,8 +14,18 @@ pointed as (
         publication_id,
         model_version,
         as_of,
-        items_shown
+        items_shown,
+        base_publication_id
     from read_parquet($pointers)
+),
+
+sources as (
+    select *, publication_id as source_id, cast(null as varchar) as newer_id
+    from pointed
+    union all
+    select *, base_publication_id, publication_id
+    from pointed
+    where base_publication_id is not null
 ),
 
 list_rows as (
@@ -24,33 +34,43 @@ list_rows as (
     from read_parquet([$lists], union_by_name = true)
 ),
 
+-- Whose lists of a base don't count, since the publication that is built on it has newer ones.
+newer as (
+    select publication_id, subject_id
+    from read_parquet([$newer_lists])
+    where rank = 1
+),
+
 unsuppressed as (
     select
-        pointed.placement,
+        sources.placement,
         list_rows.subject_id,
         list_rows.item_id,
         list_rows.score,
         list_rows.source,
         list_rows.reason,
         list_rows.propensity,
-        pointed.publication_id,
-        pointed.model_version,
-        pointed.as_of,
-        pointed.items_shown,
+        sources.publication_id,
+        sources.model_version,
+        sources.as_of,
+        sources.items_shown,
         row_number() over (
-            partition by pointed.placement, list_rows.subject_id order by list_rows.rank
+            partition by sources.placement, list_rows.subject_id order by list_rows.rank
         ) as shown_rank
-    from pointed
+    from sources
     inner join list_rows
-        on list_rows.publication_id = pointed.publication_id
-        and list_rows.bucket between pointed.bucket_from and pointed.bucket_to
+        on list_rows.publication_id = sources.source_id
+        and list_rows.bucket between sources.bucket_from and sources.bucket_to
+    anti join newer
+        on newer.publication_id = sources.newer_id
+        and newer.subject_id = list_rows.subject_id
     where
         (
             list_rows.bucket = -1
             or (
-                pointed.is_canary = case
-                    when pointed.salt is null then false
-                    else substr(md5(pointed.salt || ':' || list_rows.subject_id), 1, 8) <= pointed.highest_hash
+                sources.is_canary = case
+                    when sources.salt is null then false
+                    else substr(md5(sources.salt || ':' || list_rows.subject_id), 1, 8) <= sources.highest_hash
                 end
                 and list_rows.subject_id not in (select user_id from read_parquet($hidden_users))
             )
@@ -60,7 +80,7 @@ unsuppressed as (
             from read_parquet($suppressed_items) as rules
             where
                 rules.item_id = list_rows.item_id
-                and (rules.placement is null or rules.placement = pointed.placement)
+                and (rules.placement is null or rules.placement = sources.placement)
                 and rules.starts_at <= (now() at time zone 'UTC')
                 and (rules.ends_at is null or rules.ends_at > (now() at time zone 'UTC'))
         )

@@ -21,6 +21,8 @@ select
     previous_publication_id,
     kind,
     decision_id,
+    base_publication_id,
+    own_row_count,
     cast(audit as text) as audit
 from recsys.publications
 where

@@ -12,6 +12,8 @@ set
     user_count = :user_count,
     row_count = :row_count,
     checksum = :checksum,
+    base_publication_id = :base,
+    own_row_count = :own_row_count,
     created_at = :now,
     live_at = null,
     ended_at = null,

@@ -1,8 +1,9 @@
-"""Rows a second of a third publication with two kept, audit included, on each engine; of a daily one; of reading all.
+"""Rows a second of a third publication with two kept, audit included, on each engine; of daily ones; of reading all.
 
     python -m tests.benchmarks.publication [--customers 200000] [--rows 13] [--engine postgresql]
 
-Every list of the third publication is new, the worst case; of the daily one, which follows, one list in a hundred is.
+Every list of the third publication is new, the worst case; of what follows, one list in a hundred is. ``daily`` has all
+lists; ``refreshed``, the third in a row over one base, has the new ones alone.
 Prints one JSON line an engine. CPU seconds are those of this process and of the server, since the machine may be busy.
 """
 
@@ -47,11 +48,13 @@ LISTS = """
             'You bought it ' || (customer % 9 + 2) || ' times, last ' || (rank + day) || ' days ago' as reason,
             cast(null as double) as propensity
         from
-            (select customer, {day} as day from range({customers} + 1) as customers (customer)),
+            (select customer, {day} as day from range({customers} + 1) as customers (customer) where {among}),
             range(1, {rows} + 1) as ranks (rank)
     ) to '{path}' (format parquet)
 """
 DAILY = f"2 + cast(customer % {ACTIVE} = 1 as integer)"
+DAYS = 3
+"""Refreshed publications in a row: the first ones also remove what was before."""
 SHOP = {
     "shop.users": "select 'customer-' || n as user_id, cast(n * 4096 // ({customers} + 1) as smallint) as bucket, "
     "timestamp '2024-01-01' as created_at, true as is_personalised from range(1, {customers} + 1) as r (n)",
@@ -60,12 +63,17 @@ SHOP = {
 }
 
 
-def write_lists(folder: Path, name: str, day: str, customers: int, rows: int) -> NewPublication:
-    """Write made lists; ``day`` is an expression of the customer's number on which a list depends."""
+def write_lists(
+    folder: Path, name: str, day: str, customers: int, rows: int, *, among: str = "true", base: str | None = None
+) -> NewPublication:
+    """Write made lists; ``day`` is an expression of the customer's number on which a list depends, ``among`` a condition
+    for there to be one.
+    """
     lists, items = folder / f"{name}.parquet", folder / "items.parquet"
     with duckdb.connect() as connection:
         connection.execute("set enable_progress_bar = false")
-        connection.execute(LISTS.format(day=day, customers=customers, rows=rows, products=PRODUCTS, path=lists))
+        made = {"day": day, "customers": customers, "rows": rows, "products": PRODUCTS, "among": among}
+        connection.execute(LISTS.format(path=lists, **made))
         connection.execute(
             f"copy (select 'item-' || n as item_id, true as recommendable from range({PRODUCTS}) as r (n)) "
             f"to '{items}' (format parquet)"
@@ -83,6 +91,7 @@ def write_lists(folder: Path, name: str, day: str, customers: int, rows: int) ->
         lists=(lists,),
         expected_customers=customers,
         known_items=items,
+        base=base,
     )
 
 
@@ -153,7 +162,7 @@ def measured(settings: Settings, name: str, rows: int, figures: Figures) -> Iter
 
 
 def measure(settings: Settings, folder: Path, customers: int, rows: int) -> Figures:
-    """Publish three times, then the daily one; return the figures of the last two, and of reading all rows."""
+    """Publish three times, then daily ones; return the figures of the last of each, and of reading all rows."""
     stored = (customers + 1) * rows
     figures: Figures = {"rows": stored}
     with open_warehouse(settings, purpose="benchmark") as warehouse:
@@ -165,6 +174,11 @@ def measure(settings: Settings, folder: Path, customers: int, rows: int) -> Figu
         daily = write_lists(folder, "daily", DAILY, customers, rows)
         with measured(settings, "daily", stored, figures):
             publish(warehouse, settings, daily, now=NOW + timedelta(days=3))
+        for day in range(4, 4 + DAYS):
+            among = f"customer % {ACTIVE} = {day}"
+            fresh = write_lists(folder, f"p{day}", str(day), customers, rows, among=among, base="daily")
+            with measured(settings, "refreshed", stored, figures):
+                publish(warehouse, settings, fresh, now=NOW + timedelta(days=day))
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as fresh:
         return figures | fresh.submit(read_all, settings).result()
 

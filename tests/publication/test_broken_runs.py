@@ -16,7 +16,7 @@ from tests.support.breaking import CUT, FULL, KILL
 from tests.support.broken_runs import Plan, Report, run_plans
 from tests.support.engines import POSTGRESQL
 
-ACTIONS = ("publish", "refuse", "rollback", "extract")
+ACTIONS = ("publish", "refresh", "refuse", "rollback", "extract")
 TOLD = ("DiskFullError", "WarehouseError")
 SEED = 20_250_101
 

@@ -102,7 +102,7 @@ def test_files_of_another_version_are_refused(warehouse: Warehouse, settings: Se
     put_live(warehouse, settings, "p1")
     path = settings.resolved_home / "live" / "manifest.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "version": 1}))
-    with pytest.raises(NotFoundError, match="are of version 1, and this program reads version 4"):
+    with pytest.raises(NotFoundError, match="are of version 1, and this program reads version 5"):
         live_publications(settings)
     export_live(warehouse, settings)
     assert_equal_lists(warehouse, settings)

@@ -37,13 +37,13 @@ from tests.support.publications import ITEMS, NOW, PLACEMENT, approve, made_list
 from tests.support.reviews import register
 from tests.support.searching import in_database, places
 from tests.support.warehouse import make_settings, user_id, write_small_shop
-from tests.support.wholeness import debts, faults, stored
+from tests.support.wholeness import NEWER, OVER, debts, faults, stored
 
 ROOT = Path(__file__).parents[2]
 DATABASE: Final = "broken"
 ERASED: Final = user_id(0)
 EARLIER: Final = 4
-"""Publications before: one more than are kept beside the live one, so that the next one removes one."""
+"""Publications before: the next one removes what nobody returns to, the second one and its base, the first."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,8 @@ class Plan:
     Attributes:
         folder: for homes, templates and reports; empty.
         server: of PostgreSQL, as :func:`tests.support.postgres.postgres_url` gives it; empty: DuckDB.
-        action: publish, refuse, rollback, extract, erase or project (a decision, and the aliases that follow it).
+        action: publish, refresh (publish some lists over a base), refuse, rollback, extract, erase or project (a
+            decision, and the aliases that follow it).
         how: in which ways each write breaks; with several they take turns, unless ``is_all``.
         is_all: each write breaks in each way.
         step: every how-manieth write is broken.
@@ -119,7 +120,7 @@ def _prepare(plan: Plan) -> Report:
         write_small_shop(warehouse, users=60, items=ITEMS, days=60)
         approve(warehouse, "1")
         for number in range(EARLIER):
-            _publish(warehouse, settings, _lists(settings, number), number)
+            _publish(warehouse, settings, _lists(settings, number, "refresh" if number == 1 else "publish"), number)
     _act(plan, "extract", 0)
     if plan.action == "erase":
         _derive(settings)
@@ -171,12 +172,15 @@ def _derive(settings: Settings) -> None:
     registry.versions_of_snapshots(settings, ["none"])
 
 
-def _lists(settings: Settings, number: int, *, unheard: bool = False) -> NewPublication:
-    name = f"p{number}"
+def _lists(settings: Settings, number: int, action: str) -> NewPublication:
+    base = f"p{number - 1}" if action == "refresh" else None
+    name = f"p{number}{OVER}{base}" if base else f"p{number}"
     rows = made_lists(shift=number, label=name)
-    if unheard:
+    if base:
+        rows = [row for row in rows if row["subject_id"] in NEWER]
+    if action == "refuse":
         rows = [{**row, "item_id": "unheard"} if row["rank"] == 3 else row for row in rows]
-    return write_publication(settings.resolved_home.parent / "files", name, rows)
+    return write_publication(settings.resolved_home.parent / "files", name, rows, base=base)
 
 
 def _publish(warehouse: Warehouse, settings: Settings, lists: NewPublication, number: int) -> None:
@@ -201,7 +205,7 @@ def _rollback(warehouse: Warehouse, settings: Settings, _lists: NewPublication, 
         export_live(warehouse, settings)
 
 
-ACTIONS: Final = {"publish": _publish, "refuse": _refuse, "rollback": _rollback}
+ACTIONS: Final = {"publish": _publish, "refresh": _publish, "refuse": _refuse, "rollback": _rollback}
 
 
 def _act(plan: Plan, action: str, number: int, before: Callable[[], None] = lambda: None) -> None:
@@ -211,7 +215,7 @@ def _act(plan: Plan, action: str, number: int, before: Callable[[], None] = lamb
         before()
         _decide(settings, "2")
         return
-    lists = _lists(settings, number, unheard=action == "refuse")
+    lists = _lists(settings, number, action)
     before()
     if action == "erase":
         pipeline.erase(settings, user=ERASED, by="ada", reason="request 4711", now=NOW)
@@ -245,7 +249,7 @@ def _looked(plan: Plan, action: str, number: int = EARLIER) -> Report:
     settings = _settings(plan)
     if action == "project":
         return _projected(plan, settings)
-    lists = _lists(settings, number, unheard=action == "refuse")
+    lists = _lists(settings, number, action)
     if action == "erase":
         return _erased(plan, settings)
     if action == "extract":

@@ -40,6 +40,7 @@ OWN_FILES: Final = {
     # live_shop and live_view are what readers lay over the live Parquet files.
     "publication": (
         "audit",
+        "base_items",
         "list_facts",
         "list_hashes",
         "live_shop",

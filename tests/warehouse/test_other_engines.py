@@ -4,6 +4,7 @@ This shows that the SQL is in their reach: it is read, has nothing that they lac
 Nothing is run there; docs/engines.md says so.
 """
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -108,6 +109,9 @@ def _decide(warehouse: Warehouse, settings: Settings) -> None:
         files = _files(settings, name, day, version="2")
         publication.publish(warehouse, settings, files, now=NOW + day * DAY)
     publication.rollback(warehouse, settings, PLACEMENT, **ADA, now=NOW + 8 * DAY)
+    for hours in range(1, settings.publication.keep + 3):
+        newer = replace(_files(settings, f"n{hours}", hours, version="2"), base="p6")
+        publication.publish(warehouse, settings, newer, now=NOW + 8 * DAY + timedelta(hours=hours))
     publication.archive(warehouse, settings, _files(settings, "old", 3), now=NOW + 8 * DAY)
 
 
