@@ -72,7 +72,8 @@ def require_main(new: NewPublication, kind: str) -> None:
 
 def covered(warehouse: Warehouse, new: NewPublication) -> tuple[Totals, list[str]]:
     """Return what is stored of a publication and its base together, customers counted, and what does not agree."""
-    [row] = warehouse.query(read_sql("publication", "covered.sql"), {"publication_id": new.publication_id})
+    named = {"publication_id": new.publication_id, "base": new.base}
+    [row] = warehouse.query(read_sql("publication", "covered.sql"), named)
     told, counted = int(row["user_count"]), int(row["customers"])
     found = Totals(int(row["row_count"]), counted, str(row["checksum"]))
     if told == counted:
@@ -97,7 +98,10 @@ def refused_items(
         warehouse.write_parquet(read_sql("publication", "publication_rows.sql"), path, {"publication_id": new.base})
         rows = path
     bench.read_parquet(str(rows)).create_view("base_rows", replace=True)
-    lists, examples = bench.execute(read_sql("publication", "base_items.sql")).fetchall()[0]
+    bench.execute("create or replace temp table refused as " + read_sql("publication", "refused_items.sql"))
+    if not bench.execute("select 1 from refused limit 1").fetchall():
+        return []
+    lists, examples = bench.execute(read_sql("publication", "refused_lists.sql")).fetchall()[0]
     if not lists:
         return []
     return [

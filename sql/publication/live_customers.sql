@@ -3,14 +3,10 @@ with
 customers as (
     select
         users.user_id,
-        users.is_personalised
-        and not exists (
-            select 1
-            from recsys.withdrawn_consents as withdrawn
-            where withdrawn.user_id = users.user_id
-        ) as is_personalised,
+        users.is_personalised and withdrawn.user_id is null as is_personalised,
         users.attributes
     from shop.users as users
+    left join recsys.withdrawn_consents as withdrawn on withdrawn.user_id = users.user_id
 )
 
 select
@@ -18,4 +14,4 @@ select
     is_personalised,
     case when is_personalised then attributes ->> 'segment' end as segment
 from customers
-order by user_id
+order by user_id collate "C"

@@ -24,11 +24,9 @@ create view recsys.whole_lists as
 select sources.publication_id, lists.bucket, lists.subject_id, lists.list_hash
 from recsys.list_sources as sources
 inner join recsys.publication_lists as lists on lists.publication_id = sources.source_id
-where not exists (
-    select 1
-    from recsys.publication_lists as newer
-    where newer.publication_id = sources.newer_id and newer.subject_id = lists.subject_id
-);
+left join recsys.publication_lists as newer
+    on newer.publication_id = sources.newer_id and newer.subject_id = lists.subject_id
+where newer.subject_id is null;
 
 comment on view recsys.whole_lists is 'one row per publication and subject: the list that counts, its own or that of its base.';
 

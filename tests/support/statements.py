@@ -40,13 +40,14 @@ OWN_FILES: Final = {
     # live_shop and live_view are what readers lay over the live Parquet files.
     "publication": (
         "audit",
-        "base_items",
         "list_facts",
         "list_hashes",
         "live_shop",
         "live_view",
         "new_lists",
         "new_rows",
+        "refused_items",
+        "refused_lists",
         "totals",
     ),
     "snapshot": ("checked_events", "events", "item_rules", "item_versions", "items", "promotions", "users"),
