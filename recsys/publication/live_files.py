@@ -26,7 +26,7 @@ from recsys.erasures import Watch
 from recsys.errors import ErasedMeanwhileError
 from recsys.publication.board import write_board
 from recsys.settings import Settings
-from recsys.warehouse import Warehouse
+from recsys.warehouse import ReadArrow, Warehouse
 
 MANIFEST: Final = "manifest.json"
 VIEW: Final = "live_recommendations.sql"
@@ -107,17 +107,17 @@ def _export_lists(warehouse: Warehouse, folder: Path, publication_id: str, watch
     _remove(folder / publication_id)  # what a removal that was killed left of it
     draft = _draft(folder)
     if rows is None:
-        _write_lists(warehouse, draft / LISTS, publication_id)
+        _write_lists(warehouse.read_arrow, draft / LISTS, publication_id)
     else:
         rows.rename(draft / LISTS)
     with watch.keeping():
         draft.rename(folder / publication_id)
 
 
-def _write_lists(warehouse: Warehouse, path: Path, publication_id: str) -> None:
+def _write_lists(read: ReadArrow, path: Path, publication_id: str) -> None:
     # Ordered, so that a reader of one customer's list skips what is of others.
     query = read_sql("publication", "publication_rows.sql") + "order by bucket, subject_id, rank"
-    with warehouse.read_arrow(query, {"publication_id": publication_id}) as reader:
+    with read(query, {"publication_id": publication_id}) as reader:
         write_batches(reader, path)
 
 
@@ -125,12 +125,13 @@ def _export_state(warehouse: Warehouse, folder: Path, watch: Watch) -> str:
     """Write what changes to a folder that is named by its content; return the name."""
     draft = _draft(folder)
     digest = hashlib.sha256()
-    for name, query in STATE_FILES.items():
-        with warehouse.read_arrow(read_sql("publication", query)) as reader:
-            write_batches(reader, draft / name)
-        digest.update((draft / name).read_bytes())
-    # The view reads a list of files, which may not be empty: this one has no rows.
-    _write_lists(warehouse, draft / LISTS, "")
+    with warehouse.reading() as read:
+        for name, query in STATE_FILES.items():
+            with read(read_sql("publication", query)) as reader:
+                write_batches(reader, draft / name)
+            digest.update((draft / name).read_bytes())
+        # The view reads a list of files, which may not be empty: this one has no rows.
+        _write_lists(read, draft / LISTS, "")
     target = folder / f"state-{digest.hexdigest()[:16]}"
     if target.is_dir() and all((target / name).is_file() for name in (*STATE_FILES, LISTS)):
         shutil.rmtree(draft)

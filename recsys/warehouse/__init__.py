@@ -10,10 +10,11 @@ from recsys.warehouse.lock import Holder, current_holder
 from recsys.warehouse.migrations import migrate, pending_migrations
 from recsys.warehouse.opening import open_warehouse
 from recsys.warehouse.retrying import retried
-from recsys.warehouse.session import Warehouse
+from recsys.warehouse.session import ReadArrow, Warehouse
 
 __all__ = [
     "Holder",
+    "ReadArrow",
     "Warehouse",
     "compact",
     "current_holder",

@@ -15,14 +15,22 @@ _INCOMING = "recsys_incoming"
 
 
 @contextmanager
-def open_reader(engine: Engine, sql: str, params: Mapping[str, Any], batch_rows: int) -> Iterator[pa.RecordBatchReader]:
-    """Read a result in batches of ``batch_rows`` rows."""
+def connected(engine: Engine) -> Iterator[Connection]:
+    """Open a connection for :func:`open_reader`."""
     with engine.connect() as connection:
-        reader = _relation(connection, sql, params).to_arrow_reader(batch_rows)
-        try:
-            yield reader
-        finally:
-            reader.close()
+        yield connection
+
+
+@contextmanager
+def open_reader(
+    connection: Connection, sql: str, params: Mapping[str, Any], batch_rows: int
+) -> Iterator[pa.RecordBatchReader]:
+    """Read a result in batches of ``batch_rows`` rows."""
+    reader = _relation(connection, sql, params).to_arrow_reader(batch_rows)
+    try:
+        yield reader
+    finally:
+        reader.close()
 
 
 def write_parquet(engine: Engine, sql: str, params: Mapping[str, Any], path: Path) -> None:

@@ -14,18 +14,27 @@ from recsys.warehouse.names import quoted, split_table
 
 
 @contextmanager
-def open_reader(engine: Engine, sql: str, params: Mapping[str, Any], batch_rows: int) -> Iterator[pa.RecordBatchReader]:
-    """Read a result in batches; ADBC cuts them by bytes, so ``batch_rows`` is not used."""
+def connected(engine: Engine) -> Iterator[Any]:
+    """Open a connection of ADBC's for :func:`open_reader`; it asks the server for all its types first."""
     # Loaded here: the driver is of no use to the embedded warehouse.
     from adbc_driver_postgresql import dbapi as adbc
 
+    url = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    with adbc.connect(url) as connection:
+        yield connection
+
+
+@contextmanager
+def open_reader(
+    connection: Any, sql: str, params: Mapping[str, Any], batch_rows: int
+) -> Iterator[pa.RecordBatchReader]:
+    """Read a result in batches; ADBC cuts them by bytes, so ``batch_rows`` is not used."""
     # The asyncpg dialect is used for its compiler alone: it numbers the parameters and states their types,
     # and ADBC needs both.
     numbering = make_url("postgresql+asyncpg://").get_dialect()()
     compiled = text(sql).bindparams(**params).compile(dialect=numbering)
     values = [compiled.params[name] for name in compiled.positiontup or ()]
-    url = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
-    with adbc.connect(url) as connection, connection.cursor() as cursor:
+    with connection.cursor() as cursor:
         cursor.execute(str(compiled), values or None)
         yield cursor.fetch_record_batch()
 
@@ -33,7 +42,11 @@ def open_reader(engine: Engine, sql: str, params: Mapping[str, Any], batch_rows:
 def write_parquet(engine: Engine, sql: str, params: Mapping[str, Any], path: Path) -> None:
     """Write a result to a Parquet file."""
     # Unlike Arrow's writer this one works while it reads.
-    with open_reader(engine, sql, params, 0) as reader, duckdb.connect(config={"threads": 2}) as writer:
+    with (
+        connected(engine) as connection,
+        open_reader(connection, sql, params, 0) as reader,
+        duckdb.connect(config={"threads": 2}) as writer,
+    ):
         writer.execute("set enable_progress_bar = false")
         writer.from_arrow(reader).write_parquet(str(path), compression="zstd")
 

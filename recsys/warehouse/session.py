@@ -1,7 +1,7 @@
 """What a stage does with an open warehouse: transactions, queries, bulk reads and writes."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ POSTGRESQL: Final = "postgresql"
 BATCH_ROWS: Final = 100_000
 
 Parameters = Mapping[str, Any]
+ReadArrow = Callable[..., AbstractContextManager[pa.RecordBatchReader]]
 
 
 class Warehouse:
@@ -103,6 +104,28 @@ class Warehouse:
             connection.execute(text(statement.replace(":", "\\:")))
 
     @contextmanager
+    def reading(self) -> Iterator[ReadArrow]:
+        """Give a function like :meth:`read_arrow` that keeps one connection: for small results, one after the other.
+
+        Raises:
+            WarehouseError: for whatever engine or driver raise.
+        """
+        with (
+            reported(f"Reading from the warehouse {self.name} failed"),
+            self._bulk.connected(self._engine) as connection,
+        ):
+
+            def read(
+                sql: str, params: Parameters | None = None, *, batch_rows: int = BATCH_ROWS
+            ) -> AbstractContextManager[pa.RecordBatchReader]:
+                opened: AbstractContextManager[pa.RecordBatchReader] = self._bulk.open_reader(
+                    connection, sql, params or {}, batch_rows
+                )
+                return opened
+
+            yield read
+
+    @contextmanager
     def read_arrow(
         self, sql: str, params: Parameters | None = None, *, batch_rows: int = BATCH_ROWS
     ) -> Iterator[pa.RecordBatchReader]:
@@ -118,10 +141,7 @@ class Warehouse:
         Raises:
             WarehouseError: for whatever engine or driver raise, also while the reader is used.
         """
-        with (
-            reported(f"Reading from the warehouse {self.name} failed"),
-            self._bulk.open_reader(self._engine, sql, params or {}, batch_rows) as reader,
-        ):
+        with self.reading() as read, read(sql, params, batch_rows=batch_rows) as reader:
             yield reader
 
     def read_tables(

@@ -83,9 +83,9 @@ def recorded() -> Iterator[set[str]]:
         seen.add(str(clause).replace("\\:", ":"))
 
     def noted(function: Callable[..., Any]) -> Callable[..., Any]:
-        def read(engine: Engine, sql: str, *given: Any) -> Any:
+        def read(source: Any, sql: str, *given: Any) -> Any:
             seen.add(sql)
-            return function(engine, sql, *given)
+            return function(source, sql, *given)
 
         return read
 

@@ -110,6 +110,31 @@ def test_a_large_result_comes_in_batches(warehouse: Warehouse, table: str) -> No
     assert warehouse.dialect == "postgresql" or max(sizes) == 2048
 
 
+def test_a_transaction_reads_in_batches_what_it_has_written(warehouse: Warehouse, table: str) -> None:
+    query = f"select id, word from {table} where id >= :first order by id"
+    with warehouse.transaction() as connection:
+        warehouse.append(connection, table, rows(250))
+        parts = list(warehouse.read_tables(connection, query, {"first": 10}, batch_rows=100))
+        assert [part.num_rows for part in parts] == [100, 100, 40]
+        assert pa.concat_tables(parts)["id"].to_pylist() == list(range(10, 250))
+        assert list(warehouse.read_tables(connection, query, {"first": 250})) == []
+        # What was read does not end the transaction: all of it can still be taken back.
+        assert warehouse.query(f"select count(*) as rows from {table}", connection=connection) == [{"rows": 250}]
+
+
+def test_several_reads_go_over_one_connection(warehouse: Warehouse, table: str) -> None:
+    with warehouse.transaction() as connection:
+        warehouse.append(connection, table, rows(9))
+    found = []
+    with warehouse.reading() as read:
+        for first in (0, 7, 9):
+            with read(f"select id from {table} where id >= :first", {"first": first}) as reader:
+                found.append(reader.read_all().num_rows)
+    assert found == [9, 2, 0]
+    with pytest.raises(WarehouseError, match="Reading from the warehouse"), warehouse.reading() as read:
+        read("select missing from play.things", {}).__enter__()
+
+
 def test_statements_from_files_keep_colons_and_per_cents(warehouse: Warehouse, table: str) -> None:
     with warehouse.transaction() as connection:
         warehouse.run(connection, f"insert into {table} (id, word) values (1, ':no parameter, 5 %')")
