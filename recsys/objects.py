@@ -116,10 +116,8 @@ class ObjectStore:
 
     def documents(self, folder: str) -> list[str]:
         """Return the small files of a folder that workers share."""
-        keys = sorted(self._below(f"{DOCUMENTS}/{folder}"))
-        with self._explained():
-            found = self._fs.cat([self._at(key) for key in keys]) if keys else {}
-        return [found[self._at(key)].decode() for key in keys]
+        found = self._texts(self._below(f"{DOCUMENTS}/{folder}"))
+        return [found[key] for key in sorted(found)]
 
     def put_document(self, path: str, text: str) -> None:
         """Replace a small file that workers share."""
@@ -151,7 +149,9 @@ class ObjectStore:
             for key, about in self._below("").items()
             if key.count("/") >= 2 and not key.startswith((f"{DOCUMENTS}/", f"{ERASURES}/"))
         }
-        named = tuple(self._named(key) for key in found if key.endswith(f"/{SEAL}"))
+        seals = [key for key in found if key.endswith(f"/{SEAL}")]
+        texts = self._texts(seals)
+        named = tuple(_named(key, texts.get(key, "")) for key in seals)
         left = [
             key
             for key, about in found.items()
@@ -205,11 +205,6 @@ class ObjectStore:
             nexts = ("NextKeyMarker", "NextVersionIdMarker", "NextUploadIdMarker")
             more = {name.removeprefix("Next"): page[name] for name in nexts if page.get(name)}
 
-    def _named(self, key: str) -> str:
-        """Return below what the files of a finished artifact stand."""
-        text = self._read(key)
-        return key.removesuffix(SEAL) + (json.loads(text)["seal"] if text else "")
-
     @property
     def _fs(self) -> Any:
         """Return the file system; asked for each time, since a process that was forked needs its own."""
@@ -237,6 +232,19 @@ class ObjectStore:
         with _absent(), self._explained():
             return str(self._fs.cat_file(self._at(key)).decode())
         return None
+
+    def _texts(self, keys: Collection[str]) -> dict[str, str]:
+        """Return what is in objects; those that are gone are left out."""
+        texts = {}
+        with self._explained():
+            found = self._fs.cat([self._at(key) for key in keys], on_error="return") if keys else {}
+            for key in keys:
+                read = found[self._at(key)]
+                if isinstance(read, bytes):
+                    texts[key] = read.decode()
+                elif not isinstance(read, FileNotFoundError):
+                    raise read
+        return texts
 
     def _write(self, key: str, text: str) -> None:
         with self._explained():
@@ -267,6 +275,15 @@ class ObjectStore:
                 "that the server answers (AWS_ENDPOINT_URL names it if it isn't Amazon's) and lets these credentials "
                 "read, write, list and delete there; then run it again: nothing half-written is taken for finished."
             ) from error
+
+
+def _named(key: str, text: str) -> str:
+    """Return below what a seal's files stand; where it can't be read, all that may be its own."""
+    place = key.removesuffix(SEAL)
+    try:
+        return f"{place}{json.loads(text)['seal']}/"
+    except (ValueError, KeyError, TypeError):
+        return place
 
 
 @contextmanager

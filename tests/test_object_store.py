@@ -27,6 +27,7 @@ from recsys.doctor.places import check_store
 from recsys.errors import AlteredError, ErasedMeanwhileError, NotFoundError, SettingsError, StoreError
 from recsys.homes import Home
 from recsys.objects import ObjectStore
+from recsys.privacy import old_artifacts
 from recsys.settings import Settings
 from tests.support.object_store import KEY, LOGIN, file_system, keys
 from tests.support.warehouse import make_settings
@@ -141,6 +142,7 @@ import os, signal, sys
 from pathlib import Path
 from recsys.artifacts import ArtifactStore
 from recsys.objects import ObjectStore
+from recsys.privacy import old_artifacts
 
 whole = ObjectStore.upload if sys.argv[3] == "files" else ObjectStore.finish
 
@@ -194,6 +196,34 @@ def test_of_two_makers_at_once_each_is_whole(machines: tuple[Settings, Settings]
 
     made = ArtifactStore.of(one).make("things", "a", build)
     assert (made.reused, data(made.uri)) == (True, "first")
+
+
+def test_tidying_leaves_what_a_seal_names_or_may_name(machines: tuple[Settings, Settings], store_url: str) -> None:
+    one, other = machines
+    for name in "ab":
+        make(one, "text", name=name)
+    file_system().pipe_file(f"{store_url}/things/a/left/data", b"left")
+    file_system().pipe_file(f"{store_url}/things/b/{DONE}", b"{")
+    write_document(Home.of(one), one.resolved_home / "board" / "versions" / "v.json", {})
+    erasures.count_erasure(Home.of(one), "erasure-1")
+    before, store = keys(store_url), ObjectStore(store_url)
+    assert store.tidy(datetime(2000, 1, 1, tzinfo=UTC)) == 0
+    assert store.tidy(datetime(2100, 1, 1, tzinfo=UTC)) == 1
+    assert keys(store_url) == [key for key in before if key != "things/a/left/data"]
+    assert data(make(other, "no", name="a").uri) == "text"
+
+
+def test_what_is_too_old_is_deleted_in_the_store(machines: tuple[Settings, Settings]) -> None:
+    """When it was made counts, not when it was copied; the newest snapshot stays."""
+    one, other = machines
+    for name in ("first", "second"):
+        make(one, "text", kind="snapshots", name=name)
+    make(one, "text", kind="features")
+    assert old_artifacts(other, datetime(2100, 1, 1)) == {}
+    kept = other.model_copy(update={"privacy": KEY.model_copy(update={"snapshot_days": 1})})
+    assert sum(old_artifacts(kept, datetime(2100, 1, 1)).values()) == 2
+    assert len(ArtifactStore.of(one).made("snapshots")) == 1
+    assert ArtifactStore.of(one).find("features", "a") is None
 
 
 def test_what_is_deleted_is_gone_for_every_machine(machines: tuple[Settings, Settings], store_url: str) -> None:

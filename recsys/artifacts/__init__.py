@@ -14,7 +14,7 @@ before it gets its name here, its seal last, and what is asked for and isn't her
 """
 
 from recsys.artifacts.confining import URIS, within_home
-from recsys.artifacts.documents import read_document, read_documents, write_document
+from recsys.artifacts.documents import read_document, read_documents, share_document, write_document
 from recsys.artifacts.files import replace_json, room_on_disk
 from recsys.artifacts.sealing import DONE, check_file, content_hash, file_hash, fingerprint
 from recsys.artifacts.store import Artifact, ArtifactStore, facts_of, local_path, open_artifact
@@ -38,6 +38,7 @@ __all__ = [
     "read_documents",
     "replace_json",
     "room_on_disk",
+    "share_document",
     "uri_of",
     "within_home",
     "write_document",

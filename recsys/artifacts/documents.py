@@ -11,10 +11,14 @@ from recsys.homes import Home
 
 def write_document(home: Home, path: Path, document: Mapping[str, Any]) -> Path:
     """Replace a document below home, and in the store if there is one."""
-    written = replace_json(path, document)
+    return share_document(home, replace_json(path, document))
+
+
+def share_document(home: Home, path: Path) -> Path:
+    """Put a document that was written below home into the store if there is one; return its path."""
     if home.store is not None:
-        home.store.put_document(_name(home, path), written.read_text(encoding="utf-8"))
-    return written
+        home.store.put_document(_name(home, path), path.read_text(encoding="utf-8"))
+    return path
 
 
 def read_document(home: Home, path: Path) -> dict[str, Any] | None:

@@ -148,8 +148,6 @@ def _current(uri: str) -> str:
     else:
         folder = Path(unquote(parsed.path))
         home = Home(folder.parent)
-    if (folder / name).is_dir():
-        return uri
     successors = read_document(home, folder / SUCCESSORS) or {}
     while name in successors:
         name = successors[name]
