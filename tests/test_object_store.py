@@ -286,6 +286,21 @@ def test_an_erasure_forgets_versions_and_unfinished_files(machines: tuple[Settin
     assert make(one, "no", name="b").reused
 
 
+def test_a_process_that_was_forked_asks_by_itself(machines: tuple[Settings, Settings]) -> None:
+    """As Airflow's tasks are."""
+    one, other = machines
+    make(one, "text")
+    child = os.fork()
+    if not child:
+        code = 2
+        try:
+            code = 0 if data(make(other, "no").uri) == "text" else 1
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert make(other, "no").reused
+
+
 def test_documents_are_shared(machines: tuple[Settings, Settings]) -> None:
     one, other = machines
     path = Path("board", "placements.json")

@@ -8,7 +8,7 @@ from typing import Any
 
 from recsys import erasures, registry
 from recsys.artifacts import local_path
-from recsys.errors import NotFoundError
+from recsys.errors import AlteredError, NotFoundError
 from recsys.evaluation import words
 from recsys.evaluation.evidence import rival_of
 from recsys.evaluation.forest import Axis
@@ -124,7 +124,7 @@ def _evidence(settings: Settings, sheet: Sheet) -> tuple[View | None, str]:
 def _figures(sheet: Sheet) -> Mapping[str, Any] | None:
     try:
         text = (local_path(sheet.evaluation) / METRICS).read_text(encoding="utf-8")
-    except (NotFoundError, FileNotFoundError):
+    except (NotFoundError, AlteredError, FileNotFoundError):
         return None
     figures: Mapping[str, Any] = json.loads(text)["placements"][sheet.placement]
     return figures
