@@ -244,7 +244,8 @@ class ArtifactStore:
             if self.store is not None:
                 self.store.upload(draft, kind, name, seal.name, seal.files)
                 self.store.finish(kind, name, seal.text)
-                self.store.remove_files(kind, name, before.name)
+                if seal.name != before.name:
+                    self.store.remove_files(kind, name, before.name)
             discard(folder)
             draft.rename(folder)
 
