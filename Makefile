@@ -72,7 +72,7 @@ test-lowest: $(INSTALLED) system-packages  ## the core's tests with the lowest v
 
 lock: $(INSTALLED)  ## resolve requirements.lock anew; ARGS=--upgrade takes the newest versions
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--no-header --extra local --extra server --extra dask --group dev pyproject.toml -o requirements.lock $(ARGS)
+		--no-header --extra local --extra server --extra dask --extra s3 --group dev pyproject.toml -o requirements.lock $(ARGS)
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-header --no-annotate --no-deps .ci/datasets.in -o .ci/datasets.lock $(ARGS)
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

@@ -29,6 +29,10 @@ class AlteredError(RecsysError):
     """An artifact whose files are not those that its stage wrote: one is missing, or its content hash differs."""
 
 
+class StoreError(RecsysError):
+    """The object store of artifacts can't be reached, or refuses what is asked of it."""
+
+
 class WarehouseError(RecsysError):
     """The warehouse can't be reached, or refused a statement."""
 

@@ -29,7 +29,7 @@ def history_at(settings: Settings, snapshot: Snapshot, cut: datetime, needs: Col
     Its matrices are files that are read when they are used.
     """
     name = f"{cut_name(cut)}-{_key(settings, snapshot, cut)}"
-    store = ArtifactStore(settings.resolved_home)
+    store = ArtifactStore.of(settings)
 
     def build(folder: Path) -> dict[str, Any]:
         with engine(settings) as connection:

@@ -138,7 +138,7 @@ def test_a_file_is_read_once_as_long_as_nobody_writes_to_it(tmp_path: Path, monk
     path, read = tmp_path / "draft" / "data", []
     path.parent.mkdir()
     path.write_text("one")
-    monkeypatch.setattr("recsys.artifacts.file_hash", lambda one: read.append(one) or file_hash(one))
+    monkeypatch.setattr("recsys.artifacts.sealing.file_hash", lambda one: read.append(one) or file_hash(one))
     assert content_hash(path) == content_hash(path) == file_hash(path)
     path = path.parent.rename(tmp_path / "finished") / "data"
     assert content_hash(path) == file_hash(path)
@@ -223,7 +223,12 @@ def test_uris_with_odd_letters(tmp_path: Path) -> None:
     assert (local_path(made.uri) / "data").read_text() == "one"
 
 
-@pytest.mark.parametrize("uri", ["file:///no/such/thing", "s3://bucket/thing", "/no/such/thing"])
+def test_an_artifact_of_another_store_is_named() -> None:
+    with pytest.raises(NotFoundError, match="s3://bucket/thing is of another store than RECSYS_ARTIFACTS"):
+        open_artifact("s3://bucket/thing")
+
+
+@pytest.mark.parametrize("uri", ["file:///no/such/thing", "ftp://bucket/thing", "/no/such/thing"])
 def test_what_is_not_there_is_named(uri: str) -> None:
     with pytest.raises(NotFoundError, match=f"The artifact {uri} is not there; rerun the stage"):
         local_path(uri)

@@ -15,6 +15,7 @@ Check = Callable[[Ground], list[Finding]]
 _CHECKS: Final[tuple[tuple[str, Check, str], ...]] = (
     ("versions", versions.check_versions, "Install recsys anew: make install, or pip install recsys."),
     ("home", places.check_places, "Set RECSYS_HOME to a folder that can be written."),
+    ("artifacts", places.check_store, "Check RECSYS_ARTIFACTS, RECSYS_PRIVACY__KEY and the AWS_... variables."),
     ("warehouse", warehouse.check_warehouse, "Check RECSYS_WAREHOUSE_URL, and that the server or file can be opened."),
     ("mlflow", mlflow.check_mlflow, "Check RECSYS_TRACKING_URI, and that the server runs."),
     ("ledger", warehouse.check_ledger, "Mend the warehouse or MLflow first, and look again."),
@@ -23,7 +24,7 @@ _CHECKS: Final[tuple[tuple[str, Check, str], ...]] = (
 
 
 def examine(settings: Settings, clock: Callable[[], datetime]) -> list[Finding]:
-    """Look at versions, folders, warehouse, MLflow, ledger and Airflow.
+    """Look at versions, folders, the object store, warehouse, MLflow, ledger and Airflow.
 
     Args:
         settings: in force.

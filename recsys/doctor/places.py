@@ -8,7 +8,9 @@ from tempfile import TemporaryFile
 from typing import Final
 
 from recsys.doctor.finding import NOTE, OK, WRONG, Finding, Ground
+from recsys.homes import Home
 from recsys.settings import Settings, unknown_variables
+from recsys.snapshot import KIND
 
 NEEDED_GIB: Final = 2.0
 
@@ -24,6 +26,19 @@ def check_places(ground: Ground) -> list[Finding]:
         Finding("threads", NOTE, threads),
         *variable_findings(os.environ),
     ]
+
+
+def check_store(ground: Ground) -> list[Finding]:
+    """Look whether the object store answers, if there is one.
+
+    Raises:
+        StoreError: if it doesn't.
+        SettingsError: if something is missing for it.
+    """
+    store = Home.of(ground.settings).store
+    if store is None:
+        return []
+    return [Finding("artifacts", OK, f"{store.url} answers; it has {len(store.made(KIND))} snapshots")]
 
 
 def variable_findings(names: Iterable[str]) -> list[Finding]:

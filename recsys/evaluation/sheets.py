@@ -4,13 +4,13 @@
 and verdict. What was decided about it since is on the board.
 """
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from recsys.artifacts import replace_json
+from recsys.artifacts import read_document, read_documents, write_document
 from recsys.errors import NotFoundError
+from recsys.homes import Home
 from recsys.settings import Settings
 
 FOLDER: Final = ("board", "versions")
@@ -43,18 +43,18 @@ class Sheet:
 
 def write_sheet(settings: Settings, sheet: Sheet) -> None:
     """Write a version's sheet; one that is there is replaced."""
-    replace_json(_path(settings, sheet.model, sheet.version), asdict(sheet))
+    write_document(Home.of(settings), _path(settings, sheet.model, sheet.version), asdict(sheet))
 
 
 def has_sheet(settings: Settings, model: str, version: str) -> bool:
     """Tell whether a version has a sheet."""
-    return _path(settings, model, version).is_file()
+    return read_document(Home.of(settings), _path(settings, model, version)) is not None
 
 
 def list_sheets(settings: Settings) -> list[Sheet]:
     """Return the sheets of all versions, the newest version of a model first."""
     folder = settings.resolved_home.joinpath(*FOLDER)
-    found = [Sheet(**json.loads(path.read_text(encoding="utf-8"))) for path in folder.glob("*.json")]
+    found = [Sheet(**document) for document in read_documents(Home.of(settings), folder)]
     return sorted(found, key=lambda sheet: (sheet.model, -int(sheet.version)))
 
 

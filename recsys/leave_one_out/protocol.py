@@ -89,7 +89,7 @@ def evaluate_interactions(
         ContractError: if no customer has enough events to be measured.
     """
     settings = _settings_of(settings)
-    with ArtifactStore(settings.resolved_home).draft(ROOM) as folder:
+    with ArtifactStore.of(settings).draft(ROOM) as folder:
         made = folder / "interactions"
         made.mkdir()
         found = read_interactions(settings, interactions, made, items)

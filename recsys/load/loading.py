@@ -12,6 +12,7 @@ from recsys import erasures
 from recsys.assets import sql_path
 from recsys.do_not_process import DoNotProcess
 from recsys.errors import SettingsError, SourceError, WarehouseError
+from recsys.homes import Home
 from recsys.load.canonical import CanonicalLoad
 from recsys.load.files import fingerprint, locate
 from recsys.load.progress import Progress
@@ -87,7 +88,7 @@ def load_source(
         _explained(source),
         ExitStack() as until_committed,
     ):
-        watch = erasures.Watch.anew(settings.resolved_home)
+        watch = erasures.Watch.anew(Home.of(settings))
         listed = DoNotProcess.synced(settings, warehouse)
         with warehouse.transaction() as connection:
             load = CanonicalLoad(warehouse, connection, source, settings.namespace, load_id, moment)

@@ -17,6 +17,7 @@ from recsys.assets import read_sql
 from recsys.compute import write_batches
 from recsys.evaluation.published import measure_lists
 from recsys.evaluation.roles import HEADLINE
+from recsys.homes import Home
 from recsys.monitoring.drift import last_bucket
 from recsys.monitoring.records import BREACH, OK, REALISED_NDCG, WARN, Measurement, Stamped, Status
 from recsys.monitoring.storing import FOLDER
@@ -45,7 +46,7 @@ def keep_samples(
         folder.mkdir(parents=True, exist_ok=True)
         draft = folder / f".draft-{one.publication_id}"
         names = {"publication_id": one.publication_id, "last_bucket": last}
-        watch = erasures.Watch.of(settings.resolved_home)
+        watch = erasures.Watch.of(Home.of(settings))
         with warehouse.read_arrow(read_sql("monitoring", "list_sample.sql"), names) as reader:
             write_batches(reader, draft)
         with watch.keeping():

@@ -15,7 +15,9 @@ from typing import Any, Final
 import pyarrow as pa
 from sqlalchemy import Connection
 
+from recsys.artifacts import read_document, share_document
 from recsys.assets import read_sql
+from recsys.homes import Home
 from recsys.monitoring.records import RANKED, Measurement, Stamped
 from recsys.settings import Settings
 from recsys.warehouse import Warehouse
@@ -102,7 +104,7 @@ def write_latest(settings: Settings, records: list[Stamped], *, run_id: str, mea
         json.dump(document, file, indent=1)
         file.flush()
         os.fsync(file.fileno())
-    return fresh.replace(folder / LATEST)
+    return share_document(Home.of(settings), fresh.replace(folder / LATEST))
 
 
 def latest_figures(settings: Settings) -> dict[str, Any]:
@@ -113,11 +115,8 @@ def latest_figures(settings: Settings) -> dict[str, Any]:
         (the worst), ``measurements``, and of these ``breaches`` and ``warnings``. Each measurement has measured_at,
         run_id, name, placement, part, value, limit, status, message and details.
     """
-    path = settings.resolved_home / FOLDER / LATEST
-    if not path.is_file():
-        document: dict[str, Any] = {"measured_at": None, "run_id": None, "measurements": []}
-    else:
-        document = json.loads(path.read_text(encoding="utf-8"))
+    nothing: dict[str, Any] = {"measured_at": None, "run_id": None, "measurements": []}
+    document = read_document(Home.of(settings), settings.resolved_home / FOLDER / LATEST) or nothing
     found = document["measurements"]
     return {
         **document,

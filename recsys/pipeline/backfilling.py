@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from recsys import columns as c
 from recsys import ledger, publication, registry
-from recsys.artifacts import Artifact, ArtifactStore, fingerprint, local_path, within_home
+from recsys.artifacts import Artifact, ArtifactStore, fingerprint, local_path, uri_of, within_home
 from recsys.cuts import cut_name
 from recsys.moments import parse_moment
 from recsys.pipeline.bundling import lay_out_bundle
@@ -76,12 +76,12 @@ def fetch_past_models(
     for placement, one in champions.items():
         if one is not None:
             bundle = registry.download_bundle(settings, one["model"], one["version"])
-            models[placement] = {**one, _BUNDLE: bundle.as_uri()}
+            models[placement] = {**one, _BUNDLE: uri_of(bundle)}
     untaught = [placement for placement, one in champions.items() if one is None]
     for placement, made in _train(settings, Snapshot.open(snapshot), untaught).items():
         version = made.path.name.removeprefix(f"{placement}-")
         named = {"model": f"{settings.model_name(placement)}_{ID_PART}", "version": version}
-        models[placement] = {**named, _BUNDLE: (made.path / made.facts[_BUNDLE]).as_uri(), "decision_id": None}
+        models[placement] = {**named, _BUNDLE: uri_of(made.path / made.facts[_BUNDLE]), "decision_id": None}
     return {"models": {placement: models[placement] for placement in champions}}
 
 
@@ -160,4 +160,4 @@ def _keep(settings: Settings, source: Snapshot, rankers: str, placement: str) ->
 
     recipe = Recipe.of(settings, placement).as_json()  # shaping is no part of what rankers learn
     name = f"{placement}-{cut_name(source.as_of)}-{fingerprint(local_path(rankers).name, recipe)}"
-    return ArtifactStore(settings.resolved_home).make(KIND, name, build)
+    return ArtifactStore.of(settings).make(KIND, name, build)

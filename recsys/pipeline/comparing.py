@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from recsys import ledger, registry
-from recsys.artifacts import facts_of, open_artifact
+from recsys.artifacts import facts_of, open_artifact, uri_of
 from recsys.cuts import CutPlan
 from recsys.errors import NotFoundError, RegistryError
 from recsys.evaluation.champion import Champion, champion_candidates
@@ -56,7 +56,7 @@ def _fetched(settings: Settings, model: str, version: str) -> dict[str, str]:
     except NotFoundError as error:
         return found | {"why": f"MLflow doesn't have it any more ({error})"}
     try:
-        return found | {"bundle": registry.download_bundle(settings, model, version).as_uri()}
+        return found | {"bundle": uri_of(registry.download_bundle(settings, model, version))}
     except (NotFoundError, RegistryError) as error:
         return found | {"why": f"its files can't be used ({error})"}
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from recsys.do_not_process import DoNotProcess, list_mark
 from recsys.errors import NotFoundError, RegistryError, SettingsError
 from recsys.evaluation.report import REPORT
 from recsys.evaluation.sheets import list_sheets
+from recsys.homes import Home
 from recsys.privacy import Erasure, Subject
 from recsys.pseudonyms import is_pseudonym
 from recsys.settings import Settings
@@ -28,6 +29,7 @@ from recsys.warehouse import Warehouse, compact, migrate, open_warehouse
 
 Result = dict[str, Any]
 PROOFS = "erasures"  # folder below home
+LONGEST_UPLOAD = timedelta(days=1)
 
 
 def erase(settings: Settings, *, user: str, by: str, reason: str, now: datetime) -> Result:
@@ -59,7 +61,7 @@ def _erase(settings: Settings, user: str, by: str, reason: str, now: datetime) -
         subject, erasure = _begun(settings, warehouse, user, by, reason, now)
         before = erasure.status
         if subject is not None:
-            erasures.count_erasure(settings.resolved_home, erasure.erasure_id)
+            erasures.count_erasure(Home.of(settings), erasure.erasure_id)
             erasure = _remove(settings, warehouse, subject, erasure)
     if erasure.status == privacy.REMOVED:
         erasure = _finish(settings, erasure, now)
@@ -91,6 +93,7 @@ def retain(settings: Settings, *, by: str, now: datetime) -> Result:
     for one in left:
         _finish(settings, one, now)
     artifacts = privacy.old_artifacts(settings, now)
+    privacy.tidy_store(settings, now.replace(tzinfo=UTC) - LONGEST_UPLOAD)
     return {"rows": rows, "artifacts": artifacts, "erasures": [one["erasure_id"] for one in ran]}
 
 

@@ -98,7 +98,7 @@ def evaluate_models(
     policy = (settings.gate.model_dump(mode="json"), settings.evaluation.model_dump(mode="json"), shown, shaping)
     replaced = {name: version_key(one) for name, one in serving.items()}
     inputs = (open_artifact(rankers).name, open_artifact(ranking_set).name, replaced, sorted(references))
-    made = ArtifactStore(settings.resolved_home).make(
+    made = ArtifactStore.of(settings).make(
         "evaluations", fingerprint(*inputs, policy, code_hash("evaluation", "shaping")), build
     )
     return {"evaluation": made.uri, "metrics": made.facts["metrics"], "reused": made.reused}

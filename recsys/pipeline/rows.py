@@ -7,7 +7,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Final
 
-from recsys.artifacts import Artifact, facts_of, open_artifact, within_home
+from recsys.artifacts import Artifact, facts_of, open_artifact, uri_of, within_home
 from recsys.compute import engine
 from recsys.cuts import CutPlan, cut_name
 from recsys.engine import Piece, run_ahead
@@ -48,7 +48,7 @@ def build_ranking_set(
             "rows": sum(part.facts["rows"] for part in parts),
             "snapshot": snapshot,
             "features": features,
-            "candidates": {name: path.as_uri() for name, path in rows.made_of.proposals.items()},
+            "candidates": {name: uri_of(path) for name, path in rows.made_of.proposals.items()},
             "placements": placements,
             "generators": rows.made_of.generators,
             "weights": rows.weights,

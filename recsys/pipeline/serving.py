@@ -10,7 +10,7 @@ from typing import Any
 
 from recsys import columns as c
 from recsys import ledger, logs, publication, registry, scoring
-from recsys.artifacts import ArtifactStore, fingerprint, local_path, open_artifact, within_home
+from recsys.artifacts import ArtifactStore, fingerprint, local_path, open_artifact, uri_of, within_home
 from recsys.engine import Piece, run_pieces
 from recsys.evaluation import published
 from recsys.pipeline.fitting import fit_recipe
@@ -66,7 +66,7 @@ def fit_models(settings: Settings, source: Snapshot, models: Mapping[str, Model]
         fitted = fit_recipe(settings, source, recipe)
         reused = reused and fitted["reused"]
         plan["placements"][placement] = {
-            "bundle": model.bundle.as_uri(),
+            "bundle": uri_of(model.bundle),
             "state": fitted["state"],
             c.MODEL_NAME: model.name,
             c.MODEL_VERSION: model.version,
@@ -77,7 +77,7 @@ def fit_models(settings: Settings, source: Snapshot, models: Mapping[str, Model]
         return {"placements": sorted(plan["placements"])}
 
     chosen = {name: _lists_id(settings, found) for name, found in plan["placements"].items()}
-    made = ArtifactStore(settings.resolved_home).make("plans", fingerprint(chosen), build)
+    made = ArtifactStore.of(settings).make("plans", fingerprint(chosen), build)
     planned = scoring.plan_shards(scoring.shard_count(settings, source.user_count))
     shards = [{"bucket_from": shard.bucket_from, "bucket_to": shard.bucket_to} for shard in planned]
     return {
@@ -104,7 +104,7 @@ def write_lists(settings: Settings, *, state: str, bucket_from: int, bucket_to: 
         scorers = [plan.scorer(settings, name) for name in plan.placements]
         return scoring.score_shard(plan.snapshot, Shard(bucket_from, bucket_to), scorers, folder)
 
-    store = ArtifactStore(settings.resolved_home)
+    store = ArtifactStore.of(settings)
     name = f"{local_path(state).name}-{bucket_from:04d}-{bucket_to:04d}"
     made = store.make("lists", name, build)
     return {"lists": made.uri, "rows": sum(made.facts.values()), "reused": made.reused}
@@ -174,7 +174,7 @@ def _finish(settings: Settings, plan: "_Plan", placement: str, lists: list[str])
         return {"is_capped": scoring.finish_lists(applied, placement, state, shards, folder)}
 
     name = fingerprint(_lists_id(settings, chosen), [path.parent.name for path in shards])
-    made = ArtifactStore(settings.resolved_home).make("finished", f"{placement}-{name}", build)
+    made = ArtifactStore.of(settings).make("finished", f"{placement}-{name}", build)
     return (*([made.path / CAPPED_FILE] if made.facts["is_capped"] else shards), made.path / DEFAULTS_FILE)
 
 

@@ -293,7 +293,7 @@ def _rankers_name(settings: Settings, ranking_set: str) -> str:
 
 def store_of(settings: Settings) -> ArtifactStore:
     """Return where stages keep what they make."""
-    return ArtifactStore(settings.resolved_home)
+    return ArtifactStore.of(settings)
 
 
 def stage_name(source: Snapshot, *parts: object) -> str:

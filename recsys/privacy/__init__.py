@@ -12,6 +12,7 @@ from recsys.privacy.derived import (
     rewrite_lists,
     strip_report,
     sweep_temporary,
+    tidy_store,
 )
 from recsys.privacy.records import BEGUN, DONE, REMOVED, Erasure, begin, erasure_name, find_erasure, save, unfinished
 from recsys.privacy.retention import old_artifacts, remove_old_rows
@@ -46,5 +47,6 @@ __all__ = [
     "snapshots_with",
     "strip_report",
     "sweep_temporary",
+    "tidy_store",
     "unfinished",
 ]

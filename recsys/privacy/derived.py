@@ -2,6 +2,7 @@
 
 import json
 import re
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -43,21 +44,20 @@ def remove_derived(settings: Settings) -> dict[str, int]:
     Returns:
         The number of artifacts deleted by kind.
     """
-    store = ArtifactStore(settings.resolved_home)
+    store = ArtifactStore.of(settings)
     removed: dict[str, int] = {}
     for kind in DERIVED:
-        folders = [path for path in (store.root / kind).glob("*") if path.is_dir() and not path.name.startswith(DRAFT)]
-        for folder in folders:
-            store.discard(kind, folder.name)
+        names = store.names(kind)
+        for name in names:
+            store.discard(kind, name)
         store.sweep(kind)
-        removed |= {kind: len(folders)} if folders else {}
+        removed |= {kind: len(names)} if names else {}
     return removed
 
 
 def evaluations_with(settings: Settings, subject: Subject) -> list[str]:
     """Return the names of the evaluations whose reports show a customer."""
-    root = settings.resolved_home / EVALUATIONS
-    folders = [folder for folder in sorted(root.glob("*")) if (folder / DONE).is_file()]
+    folders = [folder for folder in ArtifactStore.of(settings).folders(EVALUATIONS) if (folder / DONE).is_file()]
     return [folder.name for folder in folders if any(one["user"] in subject.names for one in _examples(folder))]
 
 
@@ -69,8 +69,8 @@ def rewrite_evaluations(settings: Settings, subject: Subject) -> dict[str, int]:
     Returns:
         The number of rows and examples removed by evaluation; those without any are left out.
     """
-    store, removed = ArtifactStore(settings.resolved_home), {}
-    for folder in sorted((store.root / EVALUATIONS).glob("*")):
+    store, removed = ArtifactStore.of(settings), {}
+    for folder in store.folders(EVALUATIONS):
         if (folder / DONE).is_file() and _mentions(folder, subject):
             counts = {"rows": 0}
 
@@ -101,11 +101,31 @@ def rewrite_lists(settings: Settings, subject: Subject) -> dict[str, int]:
 
 
 def sweep_temporary(settings: Settings) -> int:
-    """Delete what ended processes began or spilled to disk; return the number of folders that they spilled to."""
-    store = ArtifactStore(settings.resolved_home)
+    """Delete what ended processes began or spilled to disk; return the number of folders that they spilled to.
+
+    In an object store what was uploaded before the newest erasure and is not finished goes as well, and so do the
+    versions of what was deleted or replaced.
+    """
+    store = ArtifactStore.of(settings)
     for kind in sorted(path.name for path in store.root.iterdir() if path.is_dir() and path.name not in LISTS):
         store.sweep(kind)
+    began = store.store.newest_erasure() if store.store is not None else None
+    if began is not None:
+        tidy_store(settings, began)
     return sweep_spills(settings)
+
+
+def tidy_store(settings: Settings, until: datetime) -> None:
+    """Delete from the object store, if there is one, what can't be read any more.
+
+    Args:
+        settings: name it.
+        until: unfinished files that were uploaded later stay; with a zone.
+    """
+    store = ArtifactStore.of(settings).store
+    if store is not None:
+        store.tidy(until)
+        store.forget(until)
 
 
 def strip_report(page: str, subject: Subject) -> str:

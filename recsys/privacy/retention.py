@@ -1,11 +1,10 @@
 """Removes what is older than the settings keep."""
 
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from sqlalchemy import text
 
-from recsys.artifacts import DONE, ArtifactStore
+from recsys.artifacts import ArtifactStore
 from recsys.assets import read_sql
 from recsys.privacy.derived import DERIVED
 from recsys.settings import Settings
@@ -43,17 +42,13 @@ def old_artifacts(settings: Settings, now: datetime) -> dict[str, int]:
     days = settings.privacy.snapshot_days
     if days is None:
         return {}
-    store = ArtifactStore(settings.resolved_home)
+    store = ArtifactStore.of(settings)
     removed: dict[str, int] = {}
     for kind in (KIND, EXTRACTS, *DERIVED):
-        folders = sorted((path for path in (store.root / kind).glob("*") if (path / DONE).is_file()), key=_made)
-        kept = folders[-1:] if kind == KIND else []
-        old = [path for path in folders if path not in kept and _made(path) < now.timestamp() - days * 86_400]
-        for folder in old:
-            store.discard(kind, folder.name)
+        made = sorted(store.made(kind).items(), key=lambda one: one[::-1])
+        kept = made[-1:] if kind == KIND else []
+        old = [name for name, at in made if (name, at) not in kept and at < now.timestamp() - days * 86_400]
+        for name in old:
+            store.discard(kind, name)
         removed |= {kind: len(old)} if old else {}
     return removed
-
-
-def _made(folder: Path) -> float:
-    return (folder / DONE).stat().st_mtime

@@ -12,8 +12,9 @@ from typing import Any
 import duckdb
 
 from recsys import columns as c
-from recsys.artifacts import ArtifactStore, open_artifact, replace_json
+from recsys.artifacts import ArtifactStore, open_artifact, read_document, uri_of, write_document
 from recsys.compute import engine, write_parquet
+from recsys.homes import Home
 from recsys.privacy.subject import Subject
 from recsys.settings import Settings
 from recsys.snapshot import EXTRACTED_EVENTS, EXTRACTS, KIND, MANIFEST, SUCCESSORS, describe_files
@@ -47,18 +48,18 @@ def remove_extracts(settings: Settings, subject: Subject) -> dict[str, int]:
     Returns:
         How many there were, by kind; nothing if there was none.
     """
-    store, removed = ArtifactStore(settings.resolved_home), 0
-    for path in (store.root / EXTRACTS).glob(f"*/{EXTRACTED_EVENTS}"):
-        if _has_events(path, subject):
-            store.discard(EXTRACTS, path.parent.name)
+    store, removed = ArtifactStore.of(settings), 0
+    for folder in store.folders(EXTRACTS):
+        if (folder / EXTRACTED_EVENTS).is_file() and _has_events(folder / EXTRACTED_EVENTS, subject):
+            store.discard(EXTRACTS, folder.name)
             removed += 1
     store.sweep(EXTRACTS)
     return {EXTRACTS: removed} if removed else {}
 
 
 def _rewritten(settings: Settings, folder: Path, subject: Subject, erasure_id: str) -> dict[str, Any]:
-    store, number = ArtifactStore(settings.resolved_home), _number_of(folder, subject)
-    before = json.loads((open_artifact(folder.as_uri()) / MANIFEST).read_text(encoding="utf-8"))
+    store, number = ArtifactStore.of(settings), _number_of(folder, subject)
+    before = json.loads((open_artifact(uri_of(folder)) / MANIFEST).read_text(encoding="utf-8"))
     with engine(settings) as connection, store.draft(KIND) as draft:
         removed = _copy_without(connection, folder, draft, int(number or 0))
         old = {"snapshot_id": folder.name, "content_hash": before["content_hash"]}
@@ -72,9 +73,8 @@ def _rewritten(settings: Settings, folder: Path, subject: Subject, erasure_id: s
         (draft / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
         facts = {"as_of": manifest["as_of"], "rows": manifest["rows"], "rejected": manifest["rejected"]}
         store.adopt(draft, KIND, name, facts)
-    path = folder.parent / SUCCESSORS
-    known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    replace_json(path, {**known, folder.name: name})
+    home, index = Home.of(settings), folder.parent / SUCCESSORS
+    write_document(home, index, {**(read_document(home, index) or {}), folder.name: name})
     store.discard(KIND, folder.name)
     new = {"snapshot_id": name, "content_hash": manifest["content_hash"]}
     return {"old": old, "new": new, "events": removed}
@@ -129,5 +129,4 @@ def _has_events(path: Path, subject: Subject) -> bool:
 
 
 def _folders(settings: Settings) -> list[Path]:
-    root = settings.resolved_home / KIND
-    return sorted(path for path in root.glob("*") if (path / USERS_FILE).is_file() and not path.name.startswith("."))
+    return [folder for folder in ArtifactStore.of(settings).folders(KIND) if (folder / USERS_FILE).is_file()]

@@ -6,7 +6,6 @@ written from the warehouse after everything that changes it, and replaced as a w
 the new one.
 """
 
-import json
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -15,8 +14,9 @@ from typing import Any, Final
 from filelock import FileLock
 
 from recsys import ledger
-from recsys.artifacts import replace_json
+from recsys.artifacts import read_document, write_document
 from recsys.assets import read_sql
+from recsys.homes import Home
 from recsys.publication.canary_records import list_canaries
 from recsys.publication.records import ARCHIVE, PublicationRecord, list_publications, read_pointer, rollback_target
 from recsys.settings import Settings
@@ -51,7 +51,9 @@ def write_board(warehouse: Warehouse, settings: Settings) -> Path:
         for left in path.parent.glob(f".{BOARD}.*"):  # by a writer that was killed
             left.unlink()
         placements = {name: _placement(warehouse, settings, name) for name in settings.placements}
-        return replace_json(path, {"version": VERSION, "placements": placements, "hidden": _hidden(warehouse)})
+        return write_document(
+            Home.of(settings), path, {"version": VERSION, "placements": placements, "hidden": _hidden(warehouse)}
+        )
 
 
 def read_board(settings: Settings) -> dict[str, Document]:
@@ -76,10 +78,7 @@ def board_path(settings: Settings) -> Path:
 
 
 def _document(settings: Settings) -> Document:
-    path = board_path(settings)
-    if not path.is_file():
-        return {}
-    document: Document = json.loads(path.read_text(encoding="utf-8"))
+    document = read_document(Home.of(settings), board_path(settings)) or {}
     return document if document.get("version") == VERSION else {}
 
 

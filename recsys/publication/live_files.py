@@ -24,6 +24,7 @@ from recsys.assets import read_sql
 from recsys.compute import write_batches
 from recsys.erasures import Watch
 from recsys.errors import ErasedMeanwhileError
+from recsys.homes import Home
 from recsys.publication.board import write_board
 from recsys.settings import Settings
 from recsys.warehouse import ReadArrow, Warehouse
@@ -67,19 +68,20 @@ def export_live(warehouse: Warehouse, settings: Settings, audited: Mapping[str, 
     folder = settings.resolved_home / "live"
     with room_on_disk(folder):
         try:
-            _export(warehouse, folder, audited or {})
+            _export(warehouse, Home.of(settings), audited or {})
         except ErasedMeanwhileError:
             # What is live has to get there: once more, without the customer.
-            _export(warehouse, folder, {})
+            _export(warehouse, Home.of(settings), {})
         write_board(warehouse, settings)
     return folder
 
 
-def _export(warehouse: Warehouse, folder: Path, audited: Mapping[str, Path]) -> None:
+def _export(warehouse: Warehouse, home: Home, audited: Mapping[str, Path]) -> None:
+    folder = home.path / "live"
     folder.mkdir(parents=True, exist_ok=True)
     # The lock is taken before the pointers are read: else a slow export could replace a newer one.
     with FileLock(folder / ".lock"):
-        watch = Watch.anew(folder.parent)
+        watch = Watch.anew(home)
         pointers = warehouse.query(read_sql("publication", "live_pointers.sql"))
         row_counts = {pointer["publication_id"]: pointer["own_row_count"] for pointer in pointers}
         publications = sorted({*row_counts, *(base for pointer in pointers if (base := pointer[BASE]))})

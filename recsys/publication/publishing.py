@@ -14,6 +14,7 @@ from recsys.artifacts import ArtifactStore
 from recsys.assets import read_sql
 from recsys.disguise import real_names
 from recsys.errors import AuditError, ConflictError, ErasedMeanwhileError, NotFoundError
+from recsys.homes import Home
 from recsys.publication.audit import Audit, audit, failed, reject
 from recsys.publication.documents import to_json
 from recsys.publication.live_files import export_live
@@ -111,7 +112,7 @@ def prepare(
         with _room_for_rows(settings) as own:
             return prepare(warehouse, settings, publication, now=now, kind=kind, path=own)
     attempt = uuid.uuid4().hex
-    watch = erasures.Watch.anew(settings.resolved_home)
+    watch = erasures.Watch.of(Home.of(settings))
     with open_lists(settings, publication, lambda: real_names(settings, warehouse)) as bench:
         counted = hash_lists(bench)
         is_stored, stored = _claim(warehouse, publication, attempt, kind), Stored()
@@ -195,7 +196,7 @@ def go_live(
 def _room_for_rows(settings: Settings) -> Iterator[Path]:
     """Give the path of a file for the rows that an audit reads back; it goes with the block, unless it was moved."""
     # A draft that is never adopted: what a killed process left goes with the next one.
-    with ArtifactStore(settings.resolved_home).draft("tmp") as folder:
+    with ArtifactStore.of(settings).draft("tmp") as folder:
         yield folder / "stored.parquet"
 
 

@@ -135,7 +135,7 @@ def keep_bundle(settings: Settings, downloaded: Path, folder: Path, expected_has
             f"registered was {expected_hash[:16]}: somebody changed it in MLflow. "
             "Roll back or train again."
         )
-    with ArtifactStore(settings.resolved_home).draft(f"{KIND}/{folder.parent.name}") as draft:
+    with ArtifactStore.of(settings).draft(f"{KIND}/{folder.parent.name}") as draft:
         shutil.copytree(downloaded, draft, dirs_exist_ok=True)
         try:
             draft.rename(folder)
@@ -143,6 +143,12 @@ def keep_bundle(settings: Settings, downloaded: Path, folder: Path, expected_has
             # Another process put the same content there first.
             if tree_hash(folder) != expected_hash:
                 raise
+    return folder
+
+
+def share_bundle(settings: Settings, folder: Path) -> Path:
+    """Put a kept bundle into the object store, if there is one, for workers with homes of their own; return it."""
+    ArtifactStore.of(settings).keep_bare(folder, f"{KIND}/{folder.parent.name}", folder.name)
     return folder
 
 

@@ -14,6 +14,7 @@ from recsys.settings import Settings
 OF_THE_MACHINE = frozenset(
     {
         "home",
+        "artifacts",
         "warehouse_url",
         "tracking_uri",
         "threads",

@@ -21,6 +21,7 @@ from recsys.registry.bundles import (
     cached_bundle,
     keep_bundle,
     known_bundle,
+    share_bundle,
     staged,
     tree_hash,
 )
@@ -206,11 +207,12 @@ def download_bundle(settings: Settings, model: str, version: str) -> Path:
         if known is None:
             raise
         LOG.warning("Version %s of %s is used as it was downloaded before (%s): %s", version, model, known, error)
-        return known
+        return share_bundle(settings, known)
     if expected is None:
         raise RegistryError(f"Version {version} of {model} was not registered by this platform: no {BUNDLE_HASH} tag.")
     folder = bundle_folder(settings, model, version, expected)
-    return cached_bundle(folder, expected) or _downloaded(settings, f"models:/{model}/{version}", folder, expected)
+    found = cached_bundle(folder, expected) or _downloaded(settings, f"models:/{model}/{version}", folder, expected)
+    return share_bundle(settings, found)
 
 
 def _registered_hash(settings: Settings, model: str, version: str) -> str | None:

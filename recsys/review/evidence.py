@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from recsys import registry
+from recsys import erasures, registry
 from recsys.artifacts import local_path
-from recsys.errors import NotFoundError
+from recsys.errors import AlteredError, NotFoundError
 from recsys.evaluation import words
 from recsys.evaluation.evidence import rival_of
 from recsys.evaluation.forest import Axis
@@ -16,6 +17,7 @@ from recsys.evaluation.report import REPORT
 from recsys.evaluation.rules import find_comparison, told
 from recsys.evaluation.sheets import Sheet, find_sheet
 from recsys.evaluation.views import of_placement, section
+from recsys.homes import Home, uri_of
 from recsys.publication import live_names, read_board
 from recsys.review.versions import SERVES, TONES, decisions_about, placement_of, status_of
 from recsys.settings import Settings
@@ -38,7 +40,8 @@ def review(settings: Settings, model: str, version: str) -> View:
     sheet = find_sheet(settings, model, version)
     placement = placement_of(read_board(settings), sheet.placement)
     status = status_of(sheet, placement)
-    found, missing = _evidence(settings, sheet)
+    with erasures.reading(Home.of(settings)):
+        found, missing = _evidence(settings, sheet)
     return {
         "sheet": sheet,
         "status": status,
@@ -82,7 +85,11 @@ def report_file(settings: Settings, evaluation: str) -> Path:
     root = settings.resolved_home / EVALUATIONS
     path = root / evaluation / REPORT
     # A name with a slash or dots is no folder of ours.
-    if path.parent.parent != root or path.resolve().parent.parent != root.resolve() or not path.is_file():
+    is_ours = path.parent.parent == root and path.resolve().parent.parent == root.resolve()
+    if is_ours:
+        with erasures.reading(Home.of(settings)), suppress(NotFoundError):
+            local_path(uri_of(path.parent))  # brings it
+    if not is_ours or not path.is_file():
         raise NotFoundError(f"There is no evaluation {evaluation!r} here; it may have been removed.")
     return path
 
@@ -117,7 +124,7 @@ def _evidence(settings: Settings, sheet: Sheet) -> tuple[View | None, str]:
 def _figures(sheet: Sheet) -> Mapping[str, Any] | None:
     try:
         text = (local_path(sheet.evaluation) / METRICS).read_text(encoding="utf-8")
-    except (NotFoundError, FileNotFoundError):
+    except (NotFoundError, AlteredError, FileNotFoundError):
         return None
     figures: Mapping[str, Any] = json.loads(text)["placements"][sheet.placement]
     return figures

@@ -157,7 +157,7 @@ def fit_state(settings: Settings, snapshot: Snapshot, state_key: str) -> Artifac
         return about
 
     shown = settings.publication.items + settings.publication.spare
-    store = ArtifactStore(settings.resolved_home)
+    store = ArtifactStore.of(settings)
     return store.make(KIND, fingerprint(snapshot.snapshot_id, state_key, shown, code_hash("shaping")), build)
 
 

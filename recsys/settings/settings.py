@@ -113,6 +113,11 @@ class Settings(BaseSettings):
     )
 
     home: Path = Field(Path(".recsys"), description="where everything of a run lives")
+    artifacts: str | None = Field(
+        None,
+        pattern=r"^s3://[a-z0-9][a-z0-9.-]+(/[\w=+-][\w.=+-]*)*$",
+        description="object store of artifacts, for machines with homes of their own: s3://bucket/prefix",
+    )
     warehouse_url: str | None = Field(
         None, repr=False, description="SQLAlchemy URL; a DuckDB file under home if absent"
     )
@@ -172,7 +177,7 @@ class Settings(BaseSettings):
     @classmethod
     def _local(cls, home: object) -> object:
         if "://" in str(home):
-            raise ValueError("must be a folder of this machine; object stores can't be used yet")
+            raise ValueError("must be a folder of this machine; RECSYS_ARTIFACTS names an object store")
         return home
 
     @field_validator("placements", mode="before")

@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from recsys.artifacts import DRAFT, Artifact, ArtifactStore, fingerprint
+from recsys.artifacts import Artifact, ArtifactStore, fingerprint
 from recsys.pseudonyms import Pseudonyms
 from recsys.settings import Settings
 from recsys.warehouse import Warehouse
@@ -49,7 +49,7 @@ def identity_of(warehouse: Warehouse, salt: str, sql: str) -> str:
 
 def find_base(settings: Settings, identity: str, folder: Path) -> Base | None:
     """Return the newest extraction of that identity, linked into a folder; None if there is none that is whole."""
-    store = ArtifactStore(settings.resolved_home)
+    store = ArtifactStore.of(settings)
     found = [one for one in _kept(store) if one.facts["identity"] == identity]
     if not found:
         return None
@@ -74,7 +74,7 @@ def keep_base(settings: Settings, identity: str, events: Path, moment: datetime,
     """
     if before is not None and before.as_of > moment:
         return
-    store = ArtifactStore(settings.resolved_home)
+    store = ArtifactStore.of(settings)
     with store.draft(EXTRACTS) as draft:
         os.link(events, draft / EXTRACTED_EVENTS)
         name = f"{moment:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:12]}"
@@ -89,18 +89,12 @@ def forget_bases(settings: Settings, *, but: str | None = None) -> None:
         settings: where they are.
         but: the name of one that stays.
     """
-    store = ArtifactStore(settings.resolved_home)
-    for name in _names(store):
+    store = ArtifactStore.of(settings)
+    for name in store.names(EXTRACTS):
         if name != but:
             store.discard(EXTRACTS, name)
 
 
 def _kept(store: ArtifactStore) -> list[Artifact]:
-    found = (store.find(EXTRACTS, name) for name in _names(store))
+    found = (store.find(EXTRACTS, name) for name in store.names(EXTRACTS))
     return [one for one in found if one is not None]
-
-
-def _names(store: ArtifactStore) -> list[str]:
-    return [
-        path.name for path in (store.root / EXTRACTS).glob("*") if path.is_dir() and not path.name.startswith(DRAFT)
-    ]

@@ -10,11 +10,12 @@ import duckdb
 
 from recsys import columns as c
 from recsys import contracts
-from recsys.artifacts import DRAFT, replace_json
+from recsys.artifacts import ArtifactStore, read_document, write_document
 from recsys.errors import AlteredError, NotFoundError
+from recsys.homes import Home
 from recsys.settings import Settings
 from recsys.snapshot.extracting import OWN_COLUMNS
-from recsys.snapshot.opening import KIND, MANIFEST, TABLES, Snapshot
+from recsys.snapshot.opening import KIND, MANIFEST, TABLES
 
 LOG = logging.getLogger(__name__)
 REPORTS: Final = "contracts"
@@ -26,24 +27,22 @@ def last_good(settings: Settings, moment: datetime) -> contracts.Base | None:
 
     One that was altered since is no measure: whoever uses it is told, and it is made anew.
     """
-    found: list[tuple[datetime, int, Path, dict[str, Any]]] = []
-    for path in (settings.resolved_home / KIND).glob(f"*/{MANIFEST}"):
-        if path.parent.name.startswith(DRAFT):
-            continue
+    store = ArtifactStore.of(settings)
+    found: list[tuple[datetime, float, str, dict[str, Any]]] = []
+    for name, made_at in store.made(KIND).items():
         try:
-            manifest = Snapshot.open(path.parent.as_uri()).manifest
+            manifest = json.loads(store.read(KIND, name, MANIFEST))
         except (AlteredError, NotFoundError) as error:
-            LOG.warning("Not compared with %s: %s", path.parent.name, error)
+            LOG.warning("Not compared with %s: %s", name, error)
             continue
         as_of = datetime.fromisoformat(manifest["as_of"])
         if "profile" in manifest and manifest["namespace"] == settings.namespace and as_of <= moment:
-            found.append((as_of, path.stat().st_mtime_ns, path, manifest))
+            found.append((as_of, made_at, name, manifest))
     if not found:
         return None
-    as_of, _, path, manifest = max(found, key=lambda one: one[:2])
-    report = settings.resolved_home / REPORTS / f"{path.parent.name}.json"
-    age = contracts.age_in(json.loads(report.read_text(encoding="utf-8"))) if report.is_file() else None
-    return contracts.Base(path.parent.name, as_of, manifest["profile"], age)
+    as_of, _, name, manifest = max(found, key=lambda one: one[:2])
+    report = read_document(Home.of(settings), _report(settings, name))
+    return contracts.Base(name, as_of, manifest["profile"], contracts.age_in(report) if report else None)
 
 
 def newest_report(settings: Settings) -> str:
@@ -94,6 +93,11 @@ def check(
 
 def keep_report(settings: Settings, report: contracts.Report, name: str) -> Path:
     """Write a report beside the snapshot; when its content was first taken stays, for it tells what age is usual."""
-    path = settings.resolved_home / REPORTS / f"{name}.json"
-    first = json.loads(path.read_text(encoding="utf-8"))["first_taken_at"] if path.is_file() else None
-    return replace_json(path, report.as_json() | ({"first_taken_at": first} if first and name != STOPPED else {}))
+    home, path = Home.of(settings), _report(settings, name)
+    first = (read_document(home, path) or {}).get("first_taken_at")
+    kept = {"first_taken_at": first} if first and name != STOPPED else {}
+    return write_document(home, path, report.as_json() | kept)
+
+
+def _report(settings: Settings, name: str) -> Path:
+    return settings.resolved_home / REPORTS / f"{name}.json"

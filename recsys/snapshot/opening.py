@@ -11,7 +11,8 @@ from urllib.parse import unquote, urlparse
 import duckdb
 
 from recsys import columns as c
-from recsys.artifacts import check_file, open_artifact
+from recsys.artifacts import check_file, open_artifact, read_document, uri_of
+from recsys.homes import Home, cached
 
 KIND: Final = "snapshots"
 PARTS: Final = 16
@@ -42,7 +43,7 @@ class Snapshot:
     @property
     def uri(self) -> str:
         """The URI that stages pass on."""
-        return self.folder.as_uri()
+        return uri_of(self.folder)
 
     @property
     def snapshot_id(self) -> str:
@@ -140,8 +141,14 @@ class Snapshot:
 def _current(uri: str) -> str:
     """Return the URI of what a snapshot is now."""
     root, _, name = uri.rstrip("/").rpartition("/")
-    index = Path(unquote(urlparse(root).path)) / SUCCESSORS
-    successors = json.loads(index.read_text(encoding="utf-8")) if index.is_file() else {}
+    parsed = urlparse(root)
+    if parsed.scheme == "s3":
+        home, inside = cached(uri)
+        folder = (home.path / inside).parent
+    else:
+        folder = Path(unquote(parsed.path))
+        home = Home(folder.parent)
+    successors = read_document(home, folder / SUCCESSORS) or {}
     while name in successors:
         name = successors[name]
     return f"{root}/{name}"

@@ -16,6 +16,7 @@ from recsys.assets import read_sql
 from recsys.compute import engine, write_parquet
 from recsys.disguise import reveal_rows
 from recsys.errors import ContractError, SettingsError
+from recsys.homes import Home
 from recsys.moments import parse_moment
 from recsys.settings import Settings
 from recsys.snapshot.checking import check, keep_report
@@ -88,7 +89,7 @@ def take_snapshot(settings: Settings, *, as_of: str, now: datetime) -> Artifact:
         ContractError: if the warehouse is empty or lacks a column, or a contract stops what it holds.
         ErasedMeanwhileError: if a customer was erased while it was taken.
     """
-    with erasures.reading(settings.resolved_home):
+    with erasures.reading(Home.of(settings)):
         made = _taken(settings, as_of, now, rounds=ROUNDS if parse_moment(as_of) is None else 0)
         while isinstance(made, _Earlier):
             made = _taken(settings, made.moment.isoformat(), now, rounds=made.rounds)
@@ -104,7 +105,7 @@ class _Earlier:
 
 
 def _taken(settings: Settings, as_of: str, now: datetime, *, rounds: int) -> "Artifact | _Earlier":
-    store = ArtifactStore(settings.resolved_home)
+    store = ArtifactStore.of(settings)
     latest_allowed = now + timedelta(hours=settings.max_future_hours)
     with store.draft(KIND) as draft:
         raw = draft / "raw"
@@ -141,7 +142,7 @@ def _taken(settings: Settings, as_of: str, now: datetime, *, rounds: int) -> "Ar
     if rows.num_rows:
         with (
             open_warehouse(settings, purpose="write quarantine") as warehouse,
-            erasures.Watch.of(settings.resolved_home).keeping(),
+            erasures.Watch.of(Home.of(settings)).keeping(),
         ):
             contracts.quarantine(warehouse, rows, name)
     return replace(artifact, facts=facts)

@@ -1,6 +1,5 @@
 """Workers that are killed in each stage, or that do the same work at once: the next attempt ends as if nothing was."""
 
-import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from recsys.artifacts import content_hash
 from recsys.publication import list_publications
 from recsys.registry.connection import experiment_id
 from recsys.registry.training import PARENT
-from recsys.settings import Settings
+from recsys.settings import PrivacySettings, Settings
 from recsys.warehouse import open_warehouse
 from tests.support.chain import PLACEMENTS, Ran, all_published, write_chain_shop
 from tests.support.forked import KILLED, run_rounds
@@ -41,14 +40,21 @@ STEPS = (
 )
 
 
-@pytest.fixture
-def settings(ran: Ran, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+@pytest.fixture(params=["home", pytest.param("object store", marks=pytest.mark.soak)])
+def settings(request: pytest.FixtureRequest, ran: Ran, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    made = quick_settings(tmp_path)
     # With one key the homes name customers alike, so that files can be compared.
-    shutil.copytree(ran.settings.resolved_home / "privacy", made.resolved_home / "privacy")
+    key = (ran.settings.resolved_home / "privacy" / "key").read_text()
+    store = {} if request.param == "home" else {"artifacts": request.getfixturevalue("store_url")}
+    made = quick_settings(tmp_path, privacy=PrivacySettings(key=key), **store)
     write_chain_shop(made)
     return made
+
+
+def told(settings: Settings, **others: Any) -> dict[str, Any]:
+    """Return what a child is told of its home."""
+    store = {} if settings.artifacts is None else {"artifacts": settings.artifacts}
+    return {"privacy": {"key": settings.privacy.key}, **store, **others}
 
 
 def contents(settings: Settings, *kinds: str) -> Counter[tuple[str, str, str]]:
@@ -108,8 +114,8 @@ def check_like(settings: Settings, ran: Ran) -> None:
 
 
 def test_killed_in_every_stage_the_chain_ends_as_one_that_never_was(settings: Settings, ran: Ran) -> None:
-    rounds = [[{"step": step}] for step in STEPS]
-    ended = run_rounds(Path(settings.resolved_home).parent, [*rounds, [{}]])
+    rounds = [[{"step": step, "settings": told(settings)}] for step in STEPS]
+    ended = run_rounds(Path(settings.resolved_home).parent, [*rounds, [{"settings": told(settings)}]])
     assert dict(zip(STEPS, (one[0] for one in ended), strict=False)) == dict.fromkeys(STEPS, KILLED)
     assert ended[-1] == [0]
     check_like(settings, ran)
@@ -117,7 +123,8 @@ def test_killed_in_every_stage_the_chain_ends_as_one_that_never_was(settings: Se
 
 def test_two_attempts_at_once_end_as_one(settings: Settings, ran: Ran) -> None:
     """Every stage twice at the same time; who comes second at what is live is told so, and has nothing left to do."""
-    [at_once, after] = run_rounds(Path(settings.resolved_home).parent, [[{}, {}], [{}]])
+    child = {"settings": told(settings)}
+    [at_once, after] = run_rounds(Path(settings.resolved_home).parent, [[child, child], [child]])
     assert 0 in at_once
     assert set(at_once) <= {0, 1}
     assert after == [0]
@@ -126,7 +133,7 @@ def test_two_attempts_at_once_end_as_one(settings: Settings, ran: Ran) -> None:
 
 def test_of_two_trainings_at_once_one_serves_and_both_are_there_to_decide_about(settings: Settings) -> None:
     """Another seed is another recipe. Who comes second was not measured against the first, so a person decides."""
-    both: list[dict[str, Any]] = [{"settings": {"seed": 1}}, {"settings": {"seed": 2}}]
+    both = [{"settings": told(settings, seed=seed)} for seed in (1, 2)]
     ended = run_rounds(Path(settings.resolved_home).parent, [both, both[:1], both[1:]])
     assert set(ended[0]) <= {0, 1}
     assert ended[1:] == [[0], [0]]
