@@ -1,6 +1,7 @@
 """What all generators share that score by weights from a customer's products to others."""
 
 from functools import cached_property
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +10,8 @@ from scipy import sparse
 from recsys.candidates.base import BLOCK, Generator, Scores, State, only_purchases, tastes
 from recsys.history import History
 from recsys.settings import Settings
+
+_MARKS: Final = 64_000_000  # pairs of products that are marked at once, a byte each
 
 
 class ItemToItem(Generator):
@@ -75,11 +78,12 @@ def pairs_in(left: sparse.csr_array, right: sparse.csr_array, weights: sparse.cs
         weights: (m, m).
     """
     products, found = sparse.csr_array(left.T), np.zeros(weights.nnz, bool)
-    for start in range(0, weights.shape[0], BLOCK):
-        both = sparse.coo_array(products[start : start + BLOCK] @ right)
-        block = weights[start : start + BLOCK].tocoo()
-        known = both.row[both.data > 0].astype(np.int64) * weights.shape[1] + both.col[both.data > 0]
-        asked = block.row.astype(np.int64) * weights.shape[1] + block.col
+    size = max(1, min(BLOCK, _MARKS // max(weights.shape[1], 1)))
+    for start in range(0, weights.shape[0], size):
+        both = sparse.coo_array(products[start : start + size] @ right)
+        block = weights[start : start + size].tocoo()
+        marks = np.zeros(block.shape, bool)
+        marks[both.row[both.data > 0], both.col[both.data > 0]] = True
         first = weights.indptr[start]
-        found[first : first + len(asked)] = np.isin(asked, known)
+        found[first : first + block.nnz] = marks[block.row, block.col]
     return found
