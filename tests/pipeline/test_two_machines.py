@@ -52,8 +52,7 @@ def test_what_machines_make_in_turns_is_what_one_makes(
         assert len(places(user_id(0), one.home)) > 3
         erased = two("erase", user=user_id(0), by="ada", reason="request 1", now=MOMENT)
         assert erased["proof"]["remaining"] == 0
-        renewed = one("fit_state", snapshot=snapshot, placements=PLACEMENTS)
-        assert one("score_shard", state=renewed["state"], **renewed["shards"][0])["rows"] > 1000
+        assert one("plan_training", snapshot=snapshot, placements=PLACEMENTS)["parts"]  # of the snapshot's successor
     download(store_url, tmp_path / "bucket")
     assert places(user_id(0), tmp_path) == []
     assert debris(one.home) == debris(two.home) == []
