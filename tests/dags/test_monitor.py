@@ -21,6 +21,7 @@ from recsys.warehouse import open_warehouse
 from tests.support.monitored import put_live, trained
 from tests.support.publications import ITEMS, approve
 from tests.support.receivers import mail_server, web_hook
+from tests.support.searching import places
 from tests.support.warehouse import item_id, user_id, write_small_shop
 
 SECRET = "token-that-nobody-may-see"
@@ -112,9 +113,8 @@ def test_a_breach_fails_the_check_and_is_told_by_every_way_that_works(
     printed = "".join(capfd.readouterr())
     assert "Monitoring found 1 breaches" in printed
     assert SECRET not in printed and PASSWORD not in printed
-    kept = {path: path.read_bytes() for home in (shop, airflow_home()) for path in home.rglob("*") if path.is_file()}
-    assert {"airflow.db", "warehouse.duckdb"} <= {path.name for path in kept}
-    assert [path for path, raw in kept.items() if SECRET.encode() in raw or PASSWORD.encode() in raw] == []
+    assert places("recsys_monitor", airflow_home())
+    assert places(SECRET, shop, airflow_home()) == places(PASSWORD, shop, airflow_home()) == []
 
 
 def test_the_address_of_a_web_hook_is_never_told(

@@ -1,6 +1,7 @@
 """Looks for a text in everything that a platform keeps, in each format as its readers decode it."""
 
 import sqlite3
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,10 +43,15 @@ def _counting(column: tuple[str, ...]) -> sqlalchemy.TextClause:
 
 
 def _in_file(text: str, path: Path) -> Iterator[str]:
-    if text.encode() in path.read_bytes():
+    if text.encode() in _bytes(path):
         yield "bytes"
     decode = {".parquet": _in_parquet, ".duckdb": _in_duckdb, ".db": _in_sqlite, ".npz": _in_arrays, ".npy": _in_arrays}
     yield from decode.get(path.suffix, _nowhere)(text, path)
+
+
+def _bytes(path: Path) -> bytes:
+    """Return a file's bytes. Another process reads those of SQLite: who closes such a file loses its locks on it."""
+    return subprocess.check_output(["cat", path]) if ".db" in path.suffix else path.read_bytes()
 
 
 def _nowhere(_text: str, _path: Path) -> Iterator[str]:
