@@ -109,7 +109,7 @@ class PlacementSettings(Section):
     first_trees: int = Field(
         30, ge=0, description="trees of the ranker that look at all candidates before all trees do at the best; 0: none"
     )
-    survivors: int = Field(50, ge=20, description="candidates of a customer that are left for all trees then")
+    survivors: int = Field(60, ge=20, description="candidates of a customer that are left for all trees then")
     model: Name | None = Field(None, description="registered model; <namespace>_<placement> if absent")
     shaping: ShapingSettings = ShapingSettings()
 
