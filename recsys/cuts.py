@@ -10,6 +10,7 @@ The evaluation twin learns from cuts whose windows end at T-H and is measured on
 and T. The release learns from cuts whose windows end at T. Both share the cuts between.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -118,6 +119,14 @@ def _lay_known(connection: duckdb.DuckDBPyConnection, items_at: datetime, kind: 
         connection.execute(f"drop {'view' if was == 'VIEW' else 'table'} purchases")
     connection.execute(f"create temp {kind} purchases as {read_sql('features', 'purchases.sql')}")
     lay_items(connection, items_at)
+
+
+def customer_ranges(connection: duckdb.DuckDBPyConnection, at_once: int) -> Iterator[dict[str, int]]:
+    """Yield the ranges of the customers whose cut is laid, as parameters of SQL, ``user_to`` excluded; one at least."""
+    bounds = connection.execute("select coalesce(min(subject_id), 0), coalesce(max(subject_id), 0) from cuts")
+    ((first, last),) = bounds.fetchall()
+    for start in range(first, last + 1, at_once):
+        yield {"user_from": start, "user_to": start + at_once}
 
 
 def keep_events_of(connection: duckdb.DuckDBPyConnection, users: NDArray[np.int32]) -> None:

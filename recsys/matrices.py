@@ -15,6 +15,7 @@ from scipy import sparse
 
 from recsys.assets import read_sql
 from recsys.compute import fetch_columns
+from recsys.cuts import customer_ranges
 from recsys.settings import Settings
 
 Rows = dict[str, NDArray[Any]]
@@ -136,14 +137,11 @@ def open_matrices(folder: Path) -> dict[str, sparse.csr_array]:
 def _ranges(connection: duckdb.DuckDBPyConnection, settings: Settings, at_once: int) -> Iterator[Rows]:
     """Yield the rows of ``interactions.sql`` of one range of customers after the other; once at least."""
     sql = read_sql("features", "interactions.sql")
-    bounds = connection.execute("select coalesce(min(subject_id), 0), coalesce(max(subject_id), 0) from cuts")
-    ((first, last),) = bounds.fetchall()
-    for start in range(first, last + 1, at_once):
+    for bounds in customer_ranges(connection, at_once):
         asked = {
             "half_life": settings.candidates.half_life_days,
             "recent_days": settings.candidates.popularity_days,
-            "user_from": start,
-            "user_to": start + at_once,
+            **bounds,
         }
         yield fetch_columns(connection, sql, asked | event_weights(settings))
 

@@ -9,6 +9,7 @@ import duckdb
 from recsys.artifacts import file_hash
 from recsys.assets import read_sql, sql_path
 from recsys.compute import write_parquet
+from recsys.cuts import customer_ranges
 
 # Each feature table with the columns that it joins on, after cut_id.
 TABLES: dict[str, tuple[str, ...]] = {
@@ -45,12 +46,15 @@ def compute_tables(
         Rows by table.
     """
     make_item_groups(connection)
-    _sum_up(connection, [part for name in names for part in _SUMMED.get(name, ())])
+    summed = [part for name in names for part in _SUMMED.get(name, ())]
+    _sum_up(connection, summed)
     rows = {}
     for name in names:
         order = ", ".join(("cut_id", *TABLES[name]))
         query = f"select * from ({read_sql('features', f'{name}.sql')}) order by {order}"
         rows[name] = write_parquet(connection, query, folder / f"{name}.parquet")
+    for table in summed:
+        connection.execute(f"drop table {table}")
     return rows
 
 
@@ -58,17 +62,14 @@ def _sum_up(connection: duckdb.DuckDBPyConnection, tables: Sequence[str]) -> Non
     """Make the named tables of ``_PARTS`` from ``purchases``."""
     if not tables:
         return
-    bounds = connection.execute("select coalesce(min(subject_id), 0), coalesce(max(subject_id), 0) from cuts")
-    ((first, last),) = bounds.fetchall()
-    for start in range(first, last + 1, CUSTOMERS_AT_ONCE):
-        end = start + CUSTOMERS_AT_ONCE
-        _make(connection, "part_purchases", "part_purchases", {"user_from": start, "user_to": end})
+    for number, bounds in enumerate(customer_ranges(connection, CUSTOMERS_AT_ONCE)):
+        _make(connection, "part_purchases", "part_purchases", bounds)
         _make(connection, "part_pairs", "part_pairs")
         for table in tables:
-            if start == first:
-                _make(connection, table, _PARTS[table])
-            else:
+            if number:
                 connection.execute(f"insert into {table} {read_sql('features', f'{_PARTS[table]}.sql')}")
+            else:
+                _make(connection, table, _PARTS[table])
     connection.execute("drop table part_purchases; drop table part_pairs")
 
 

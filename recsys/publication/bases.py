@@ -48,7 +48,7 @@ def whole_totals(
     return Totals(base.row_count, base.user_count, base.checksum).replacing(totals(bench, "overridden_lists"), carried)
 
 
-def load_stored(
+def load_stored_own(
     warehouse: Warehouse, connection: Connection, bench: duckdb.DuckDBPyConnection, new: NewPublication
 ) -> None:
     """Make ``stored_lists`` of those of a publication's own lists of which the warehouse holds the rows."""

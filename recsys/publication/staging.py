@@ -33,7 +33,7 @@ from recsys.disguise import revealed
 from recsys.do_not_process import DoNotProcess
 from recsys.errors import ConflictError, ContractError
 from recsys.pseudonyms import PATTERN
-from recsys.publication.bases import load_stored, require_main, whole_totals
+from recsys.publication.bases import load_stored_own, require_main, whole_totals
 from recsys.publication.parts import Stored, store_rows, stored_lists_query
 from recsys.publication.records import MAIN, NewPublication, find_publication
 from recsys.publication.statements import lock_storage, run
@@ -166,7 +166,7 @@ def stage(
         if publication.base is None:
             _load_stored(warehouse, bench, publication.placement)
         else:
-            load_stored(warehouse, connection, bench, publication)
+            load_stored_own(warehouse, connection, bench, publication)
         return _store_rows(warehouse, connection, bench, publication)
 
 

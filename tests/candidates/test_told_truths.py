@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from recsys.candidates import Generator, make_generator
+from recsys.candidates import Generator, item_to_item, make_generator
 from recsys.candidates.base import FITS
 from recsys.candidates.item_to_item import pairs_in
 from recsys.history import History
@@ -83,14 +83,17 @@ def test_whatever_is_told_somebody_did(name: str, seed: int, looks: bool) -> Non
             assert np.delete(bought, user, axis=0)[:, column].any()
 
 
+@pytest.mark.parametrize("marks", [item_to_item._MARKS, 14], ids=["all at once", "two products at once"])
 @settings(max_examples=50, deadline=None)
-@given(st.integers(0, 2**32 - 1))
-def test_pairs_by_brute_force(seed: int) -> None:
+@given(seed=st.integers(0, 2**32 - 1))
+def test_pairs_by_brute_force(marks: int, seed: int) -> None:
     random = np.random.default_rng(seed)
     left, right, weights = (
         sparse.csr_array((random.random(shape) < 0.3).astype(np.float32)) for shape in ((9, 7), (9, 7), (7, 7))
     )
     both = (left.toarray().T @ right.toarray()) > 0
     found = weights.tocoo()
-    assert pairs_in(left, right, weights).tolist() == both[found.row, found.col].tolist()
-    assert pairs_in(left, right, sparse.csr_array((7, 7))).tolist() == []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(item_to_item, "_MARKS", marks)
+        assert pairs_in(left, right, weights).tolist() == both[found.row, found.col].tolist()
+        assert pairs_in(left, right, sparse.csr_array((7, 7))).tolist() == []

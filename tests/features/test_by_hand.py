@@ -10,7 +10,7 @@ import pytest
 
 from recsys.compute import engine
 from recsys.cuts import lay_cut
-from recsys.features import TABLES, FeatureTables, compute_tables, feature_meanings, features_hash
+from recsys.features import TABLES, FeatureTables, compute_tables, feature_meanings, features_hash, tables
 from recsys.features.assemble import CROSSED, assemble, feature_names, generator_features
 from recsys.fusion import Candidates
 from recsys.ranking.ranking_set import attach_features
@@ -20,14 +20,18 @@ from tests.support.by_hand import CUT, EVENTS, EXPECTED, ITEMS, KEYS, PROMOTIONS
 from tests.support.planted import NOW, Event, days, quick_settings, write_shop
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The feature tables at the cut, with customers and the first product of each group by name."""
+@pytest.fixture(scope="module", params=[tables.CUSTOMERS_AT_ONCE, 1], ids=["together", "one by one"])
+def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The feature tables at the cut, with customers and the first product of each group by name.
+
+    What products sold is summed up of so many customers at once.
+    """
     place = tmp_path_factory.mktemp("features")
     settings = quick_settings(place)
     write_shop(settings, users=["ann", "bob"], items=ITEMS, events=EVENTS, promotions=PROMOTIONS)
     snapshot = Snapshot.open(take_snapshot(settings, as_of="latest", now=NOW).uri)
-    with engine(settings) as connection:
+    with engine(settings) as connection, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tables, "CUSTOMERS_AT_ONCE", request.param)
         snapshot.attach(connection)
         lay_cut(connection, CUT)
         compute_tables(connection, place)
