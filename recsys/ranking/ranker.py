@@ -4,7 +4,9 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import ClassVar
 
 import lightgbm as lgb
 import numpy as np
@@ -14,12 +16,14 @@ from numpy.typing import NDArray
 from recsys import columns as c
 from recsys.engine import Peers
 from recsys.errors import ContractError
+from recsys.ranking.compiled import CompiledTrees
 from recsys.ranking.labels import gains_of
 from recsys.ranking.ranking_set import RankingSet
 from recsys.settings import LearnerSettings, Objective, Settings
 
 MODEL_FILE = "ranker.txt"
 PEER_MINUTES = 10  # for which one that trains waits for another
+COMPILED_FROM = 50_000_000  # rows times trees: LightGBM follows them in the time that compiling takes
 
 
 @dataclass(frozen=True)
@@ -28,12 +32,23 @@ class Ranker:
 
     booster: lgb.Booster
     names: tuple[str, ...]
+    followed: ClassVar[int] = 0  # rows times trees, by all rankers of this process
 
     def scores(self, features: NDArray[np.float32], threads: int) -> NDArray[np.float64]:
-        """Return (r,) scores of (r, f) rows; higher is better, comparable within one customer."""
+        """Return (r,) scores of (r, f) rows; higher is better, comparable within one customer.
+
+        A process that scores many rows goes on with compiled trees: the scores are the same.
+        """
         if not len(features):
             return np.empty(0)
+        Ranker.followed += len(features) * self.booster.num_trees()
+        if Ranker.followed >= COMPILED_FROM and self._compiled is not None:
+            return self._compiled.scores(np.ascontiguousarray(features))
         return np.asarray(self.booster.predict(features, num_threads=threads))
+
+    @cached_property
+    def _compiled(self) -> CompiledTrees | None:
+        return CompiledTrees.of(self.booster)
 
     def first(self, trees: int) -> "Ranker":
         """Return a ranker of the first trees.
