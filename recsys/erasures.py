@@ -20,7 +20,7 @@ from typing import Final
 
 from filelock import FileLock
 
-from recsys.drafts import discard, sealed_folders
+from recsys.drafts import discard, sealed_folders, sweep
 from recsys.errors import ErasedMeanwhileError
 from recsys.homes import Home
 
@@ -135,11 +135,13 @@ def _catch_up(home: Home) -> None:
 def _drop_copies(home: Path) -> None:
     for folder in sealed_folders(home):
         discard(folder)
-    for path in [path for folder in _WITH_CUSTOMERS for path in (home / folder).glob("*")]:
-        if path.is_dir():
-            discard(path)
-        elif not path.name.startswith("."):
-            path.unlink(missing_ok=True)
+    for folder in _WITH_CUSTOMERS:
+        sweep(home / folder)
+        for path in [path for path in (home / folder).glob("*") if not path.name.startswith(".")]:
+            if path.is_dir():
+                discard(path)
+            else:
+                path.unlink(missing_ok=True)
 
 
 def _note(home: Home, names: Collection[str]) -> None:

@@ -21,6 +21,7 @@ from recsys.artifacts import (
     fingerprint,
     local_path,
     open_artifact,
+    replace_json,
 )
 from recsys.errors import AlteredError, NotFoundError
 from tests.support.sealing import damage
@@ -181,9 +182,17 @@ def test_what_a_killed_maker_began_goes_and_what_a_living_one_fills_stays(tmp_pa
     assert len(names(tmp_path / "things")) == 2, "its own in the place of the other's"
     ArtifactStore(tmp_path).make("things", "a", write("one"))
     assert len(names(tmp_path / "things")) == 3
+    replace_json(tmp_path / "things" / "document.json", {})
+    assert len(names(tmp_path / "things")) == 4
     living.communicate("go on\n", timeout=60)
     assert living.returncode == 0
-    assert names(tmp_path / "things") == ["a", "living"]
+    assert names(tmp_path / "things") == ["a", "document.json", "living"]
+
+
+def test_what_a_killed_writer_of_a_document_left_goes_with_the_next(tmp_path: Path) -> None:
+    assert maker(tmp_path, "killed").wait(timeout=60) == -signal.SIGKILL
+    replace_json(tmp_path / "things" / "document.json", {"a": 1})
+    assert names(tmp_path / "things") == ["document.json"]
 
 
 def test_of_two_makers_the_first_is_kept(tmp_path: Path) -> None:

@@ -3,26 +3,28 @@
 import errno
 import json
 import os
-import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from recsys.drafts import drafted, sweep
 from recsys.errors import DiskFullError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def replace_json(path: Path, document: Mapping[str, Any]) -> Path:
-    """Write a document under a temporary name and rename it: a reader sees the old one or the new one."""
+    """Write a document beside its place and move it there: a reader sees the old one or the new one.
+
+    What a killed process left beside it is removed.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}")
-    try:
+    sweep(path.parent)
+    with drafted(path.parent) as draft:
+        fresh = draft / path.name
         fresh.write_text(json.dumps(document, indent=1, sort_keys=True, default=str), encoding="utf-8")
         return fresh.replace(path)
-    finally:
-        fresh.unlink(missing_ok=True)
 
 
 @contextmanager
