@@ -135,9 +135,9 @@ def _catch_up(home: Home) -> None:
 def _drop_copies(home: Path) -> None:
     for folder in sealed_folders(home):
         discard(folder)
-    for folder in _WITH_CUSTOMERS:
-        sweep(home / folder)
-        for path in [path for path in (home / folder).glob("*") if not path.name.startswith(".")]:
+    for place in (home / name for name in _WITH_CUSTOMERS):
+        sweep(place)
+        for path in [path for path in place.glob("*") if not path.name.startswith(".")]:
             if path.is_dir():
                 discard(path)
             else:
