@@ -18,7 +18,8 @@ from recsys.fusion import fuse
 from recsys.leave_one_out.holding import Labels, Stand
 from recsys.leave_one_out.interactions import ROOM, Interactions
 from recsys.leave_one_out.proposing import Block
-from recsys.ranking.ranking_set import RankingSet, group_sizes
+from recsys.lists import group_sizes
+from recsys.ranking.ranking_set import RankingSet
 from recsys.settings import PlacementSettings
 
 WINDOW: Final = 10  # events between two products that still count as related

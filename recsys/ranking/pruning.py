@@ -7,8 +7,8 @@ of Wang, Lin, Metzler 2011). What is left gets the scores that it would have got
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys.lists import leading
 from recsys.ranking.ranker import Ranker
-from recsys.ranking.ranking_set import group_sizes
 from recsys.settings import PlacementSettings
 
 
@@ -37,15 +37,3 @@ def survivors(
     if first is None:
         return np.arange(len(user_idx))
     return leading(user_idx, first.scores(features, threads), placement.survivors)
-
-
-def leading(user_idx: NDArray[np.int32], scores: NDArray[np.float64], k: int) -> NDArray[np.intp]:
-    """Return the positions of the rows that reach their customer's k-th highest score: k, or more of equal ones."""
-    sizes = group_sizes(user_idx)
-    most = int(sizes.max(initial=0))
-    if most <= k:
-        return np.arange(len(user_idx))
-    laid = np.full((len(sizes), most), -np.inf)
-    laid[np.arange(laid.shape[1]) < sizes[:, None]] = scores
-    least = np.partition(laid, -k, axis=1)[:, -k]
-    return np.flatnonzero(scores >= np.repeat(least, sizes))

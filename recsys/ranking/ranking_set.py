@@ -17,6 +17,7 @@ from recsys.errors import ContractError
 from recsys.features import assemble
 from recsys.features.tables import TABLES, make_item_groups
 from recsys.fusion import fuse
+from recsys.lists import group_sizes
 from recsys.settings import PlacementSettings, Settings
 
 
@@ -78,15 +79,6 @@ class RankingSet:
             groups=np.concatenate([group_sizes(part[2]) for part in parts]),
             names=names,
         )
-
-
-def group_sizes(user_idx: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Return the run lengths of equal neighbours."""
-    if not len(user_idx):
-        return np.empty(0, np.int32)
-    starts = np.flatnonzero(np.r_[True, user_idx[1:] != user_idx[:-1]])
-    sizes: NDArray[np.int32] = np.diff(np.r_[starts, len(user_idx)]).astype(np.int32)
-    return sizes
 
 
 NOT_FEATURES = (c.USER_IDX, c.ITEM_IDX, c.LABEL)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from recsys.lists import Lists
+from recsys.lists import Lists, leading
 from recsys.ranking import Ranker, RankingSet, train_ranker
-from recsys.ranking.pruning import first_look, leading, survivors
+from recsys.ranking.pruning import first_look, survivors
 from recsys.scoring import Recipe
 from recsys.settings import PlacementSettings, RankerSettings
 from tests.support.warehouse import make_settings

@@ -15,8 +15,9 @@ from recsys.compute import engine
 from recsys.cuts import lay_cut
 from recsys.errors import ContractError
 from recsys.history import read_history
+from recsys.lists import group_sizes
 from recsys.ranking import RankingSet, train_ranker, write_ranking_rows, write_truth
-from recsys.ranking.ranking_set import group_sizes, sample_customers
+from recsys.ranking.ranking_set import sample_customers
 from recsys.settings import PlacementSettings, RankerSettings, Settings, load_settings
 from recsys.snapshot import Snapshot, take_snapshot
 from tests.support.planted import NOW, Event, Version, days, quick_settings, write_shop
