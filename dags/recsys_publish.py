@@ -2,10 +2,11 @@
 
 **Purpose.** Takes a fresh snapshot, fits the champion's recipe to it, scores all customers shard by
 shard, and publishes each placement's lists: staged, audited, then live in one transaction. Versions on trial get
-newer lists as well, for the same share of the customers.
+newer lists as well, for the same share of the customers. With `RECSYS_WHOLE_EVERY_DAYS` above 1 only customers of
+whom something is new get new lists on the days between; all others keep those of the last whole publication.
 
 **Inputs.** The warehouse's `shop` schema and the champions named by `recsys.decisions`. It runs daily,
-whenever the champion changes, and by hand with *as of* and *placements*.
+whenever the champion changes, and by hand with *as of*, *placements* and *all lists*.
 
 **Outputs.** `recsys.live_recommendations`, and the same lists as Parquet under the home folder's `live/`.
 
@@ -16,7 +17,7 @@ reason. Clear the failed task to try again; a publication that is already live i
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import AssetOrTimeSchedule, dag, get_current_context, task
+from airflow.sdk import AssetOrTimeSchedule, Param, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
 from recsys_wiring import (
     CHAMPION,
@@ -37,12 +38,12 @@ from recsys_wiring import (
 
 @task(pool=POOL)
 def state(snapshot: str) -> list[dict[str, int]]:
-    """Fit the champions' recipes to the snapshot; a placement without a champion is left out."""
+    """Fit the champions' recipes to the snapshot, and choose whose lists are made; without a champion nobody's."""
     from recsys_stages import pipeline
 
     context = get_current_context()
-    placements = context["params"]["placements"]
-    fitted = pipeline.fit_state(task_settings(), snapshot=snapshot, placements=placements)
+    placements, whole = context["params"]["placements"], context["params"]["whole"]
+    fitted = pipeline.fit_state(task_settings(), snapshot=snapshot, placements=placements, whole=whole)
     if not fitted["placements"]:
         raise AirflowSkipException(f"No champion yet for {', '.join(placements)}: train and approve one first.")
     # Airflow maps over a task's return value only, so the shards are that and the rest goes beside it.
@@ -54,7 +55,7 @@ def state(snapshot: str) -> list[dict[str, int]]:
 
 @task(pool=COMPUTE, map_index_template="buckets from {{ task.op_kwargs['shard']['bucket_from'] }}")
 def scoring(state: str, tasks: int, shard: dict[str, int]) -> dict[str, Any]:
-    """Score one range of customers for all placements."""
+    """Score the chosen customers of one range for all placements."""
     from recsys_stages import pipeline
 
     return pipeline.score_shard(task_settings(tasks), state=state, **shard)
@@ -116,7 +117,17 @@ def canaries(snapshot: str) -> list[dict[str, Any]]:
     dagrun_timeout=timedelta(hours=3),
     deadline=publish_in_time(),
     default_args=DEFAULT_ARGS,
-    params=chain_params(),
+    params={
+        **chain_params(),
+        "whole": Param(
+            False,
+            type="boolean",
+            title="All lists",
+            description="Make the lists of all customers, also where RECSYS_WHOLE_EVERY_DAYS would have only those "
+            "of customers made of whom something is new.",
+            section="What to compute",
+        ),
+    },
     tags=["recommendations", "publication"],
 )
 def publish() -> None:

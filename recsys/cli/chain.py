@@ -57,7 +57,13 @@ def demo(
 
 
 @app.command()
-def run(as_of: AsOf = "latest", placement: Placements = None) -> None:
+def run(
+    as_of: AsOf = "latest",
+    placement: Placements = None,
+    whole: Annotated[
+        bool, typer.Option("--whole", help="Make all lists, whatever RECSYS_WHOLE_EVERY_DAYS says.")
+    ] = False,
+) -> None:
     """Run the whole chain in this process, without Airflow.
 
     That is: snapshot, training, evaluation, gate, publication. Stages whose inputs did not change are
@@ -67,6 +73,7 @@ def run(as_of: AsOf = "latest", placement: Placements = None) -> None:
     Examples:
       recsys run
       recsys run --as-of 2017-12-05 --placement for_you
+      recsys run --whole
     """
     from recsys.cli.stages import StageMeter
     from recsys.moments import clock, parse_moment
@@ -81,7 +88,9 @@ def run(as_of: AsOf = "latest", placement: Placements = None) -> None:
     console = make_console()
     meter = StageMeter(console)
     meter.header()
-    outcome = pipeline.run_chain(settings, as_of=as_of, placements=placements, now=now, progress=meter, clock=clock)
+    outcome = pipeline.run_chain(
+        settings, as_of=as_of, placements=placements, now=now, progress=meter, clock=clock, whole=whole
+    )
     meter.total()
     show_published(console, outcome.get("published", []))
     show_waiting(console, outcome.get("waiting", []))
@@ -104,6 +113,8 @@ def show_published(console: "Console", published: list[dict[str, Any]]) -> None:
         table.add_column(heading, justify="right")
     for row in published:
         happened = "unchanged, it was live already" if row.get("skipped") else f"now {row['status']}"
+        if row.get("base"):
+            happened += f", with {row['own_rows']:,} rows of its own over {row['base']}"
         numbers = (f"{row['customers']:,}", f"{row['rows']:,}")
         table.add_row(row["placement"], happened, row["publication_id"], *numbers)
     console.print(table)

@@ -47,11 +47,17 @@ def publication_table(records: list[PublicationRecord]) -> Table:
             _time(record.as_of),
             record.model_version,
             f"{record.user_count:,}",
-            f"{record.row_count:,}",
+            _rows(record),
             _time(record.live_at),
             _time(record.ended_at),
         )
     return table
+
+
+def _rows(record: PublicationRecord) -> str:
+    """Return the rows that count, and how many of them are not the base's."""
+    own = "" if record.base_publication_id is None else f", {record.own_row_count:,} of its own"
+    return f"{record.row_count:,}{own}"
 
 
 def status_table(

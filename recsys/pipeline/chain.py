@@ -87,6 +87,7 @@ def run_chain(
     now: datetime,
     progress: Progress,
     clock: Callable[[], datetime] | None = None,
+    whole: bool = False,
 ) -> Result:
     """Train, decide, score and publish.
 
@@ -97,6 +98,7 @@ def run_chain(
         now: the clock when the run began, read by the caller.
         progress: called as in :func:`evaluate_only`.
         clock: tells when a decision is made and lists go live; if None, both get ``now``.
+        whole: make the lists of all customers, whatever ``whole_every_days`` says.
 
     Returns:
         ``published`` (a row a placement), ``waiting`` (versions that need a person), ``moved_by_person``
@@ -117,7 +119,7 @@ def run_chain(
     )["versions"]
     verdicts = stage("gate", deciding.apply_gate, evaluation=trained["evaluation"], versions=versions)["verdicts"]
     decided = stage("promotion", deciding.promote, verdicts=verdicts, now=tell(), channel="cli")
-    fitted = stage("state", serving.fit_state, snapshot=trained["snapshot"], placements=placements)
+    fitted = stage("state", serving.fit_state, snapshot=trained["snapshot"], placements=placements, whole=whole)
     shards = {f"scoring {one['bucket_from']}": {"state": fitted["state"], **one} for one in fitted["shards"]}
     lists = [one["lists"] for one in stage.each(serving.score_shard, shards)]
     published = [

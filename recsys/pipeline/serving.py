@@ -14,10 +14,13 @@ from recsys.artifacts import ArtifactStore, fingerprint, local_path, open_artifa
 from recsys.engine import Piece, run_pieces
 from recsys.evaluation import published
 from recsys.pipeline.fitting import fit_recipe
+from recsys.pipeline.refreshing import find_base, refresh_over
 from recsys.pipeline.training import take_snapshot
+from recsys.publication import PublicationRecord
 from recsys.ranking import Ranker
 from recsys.scoring.finishing import CAPPED_FILE
 from recsys.scoring.recipe import Recipe
+from recsys.scoring.refreshing import Refreshed
 from recsys.scoring.shard import Scorer, Shard
 from recsys.scoring.state import DEFAULTS_FILE, FittedState
 from recsys.settings import Settings
@@ -26,26 +29,44 @@ from recsys.warehouse import migrate, open_warehouse
 
 Result = dict[str, Any]
 PLAN = "plan.json"
+BASE, REFRESHED = "base", "refreshed"  # of a placement in a plan: whose other lists count, and whose lists are made
 LOG = logging.getLogger(__name__)
 
 
 @within_home
-def fit_state(settings: Settings, *, snapshot: str, placements: list[str]) -> Result:
-    """Fit the champions' recipes to a snapshot, and plan the shards. A placement without one is left out."""
+def fit_state(settings: Settings, *, snapshot: str, placements: list[str], whole: bool = False) -> Result:
+    """Fit the champions' recipes to a snapshot, and plan the shards. A placement without one is left out.
+
+    Args:
+        settings: in force.
+        snapshot: URI of the snapshot.
+        placements: which.
+        whole: make the lists of all customers, whatever ``whole_every_days`` says.
+
+    Returns:
+        ``state``: the plan, ``placements``: those with a champion, ``shards``: ranges of buckets to score, ``reused``,
+        and ``refreshed``: of the placements for which not all lists are made, how many are.
+    """
     source = Snapshot.open(snapshot)
     for placement in placements:
         settings.placement(placement)
     with open_warehouse(settings, purpose="read the champions") as warehouse:
         migrate(warehouse)
         champions = {name: ledger.champion(warehouse, name) for name in placements}
-    chosen = {name: (one.model_name, one.model_version) for name, one in champions.items() if one is not None}
-    return fit_versions(settings, source, chosen)
+        chosen = {name: (one.model_name, one.model_version) for name, one in champions.items() if one is not None}
+        found = {} if whole else {name: find_base(warehouse, settings, source, name, chosen[name]) for name in chosen}
+    return fit_versions(settings, source, chosen, {name: base for name, base in found.items() if base is not None})
 
 
-def fit_versions(settings: Settings, source: Snapshot, versions: Mapping[str, ledger.Version]) -> Result:
+def fit_versions(
+    settings: Settings,
+    source: Snapshot,
+    versions: Mapping[str, ledger.Version],
+    bases: Mapping[str, PublicationRecord] = {},
+) -> Result:
     """Fit the recipes of versions, one a placement, to a snapshot, and plan the shards."""
     models = {name: Model(*version, registry.download_bundle(settings, *version)) for name, version in versions.items()}
-    return fit_models(settings, source, models)
+    return fit_models(settings, source, models, bases)
 
 
 @dataclass(frozen=True)
@@ -57,35 +78,55 @@ class Model:
     bundle: Path
 
 
-def fit_models(settings: Settings, source: Snapshot, models: Mapping[str, Model]) -> Result:
-    """Fit the recipes of models, one a placement, to a snapshot, and plan the shards."""
+def fit_models(
+    settings: Settings, source: Snapshot, models: Mapping[str, Model], bases: Mapping[str, PublicationRecord] = {}
+) -> Result:
+    """Fit the recipes of models, one a placement, to a snapshot, and plan the shards, over bases where they serve."""
     plan: dict[str, Any] = {"snapshot": source.uri, "placements": {}}
     reused = True
     for placement, model in models.items():
         recipe = Recipe.load(model.bundle)
         fitted = fit_recipe(settings, source, recipe)
         reused = reused and fitted["reused"]
-        plan["placements"][placement] = {
+        chosen = {
             "bundle": uri_of(model.bundle),
             "state": fitted["state"],
             c.MODEL_NAME: model.name,
             c.MODEL_VERSION: model.version,
         }
+        plan["placements"][placement] = chosen | _over(settings, source, recipe, chosen, bases.get(placement))
 
     def build(folder: Path) -> dict[str, Any]:
         (folder / PLAN).write_text(json.dumps(plan, indent=1), encoding="utf-8")
         return {"placements": sorted(plan["placements"])}
 
-    chosen = {name: _lists_id(settings, found) for name, found in plan["placements"].items()}
-    made = ArtifactStore.of(settings).make("plans", fingerprint(chosen), build)
-    planned = scoring.plan_shards(scoring.shard_count(settings, source.user_count))
+    ids = {name: _lists_id(settings, found) for name, found in plan["placements"].items()}
+    made = ArtifactStore.of(settings).make("plans", fingerprint(ids), build)
+    refreshed = {
+        name: Refreshed.open(found[REFRESHED]).count for name, found in plan["placements"].items() if REFRESHED in found
+    }
+    scored = source.user_count if len(refreshed) < len(ids) else min(source.user_count, sum(refreshed.values()))
+    planned = scoring.plan_shards(scoring.shard_count(settings, scored))
     shards = [{"bucket_from": shard.bucket_from, "bucket_to": shard.bucket_to} for shard in planned]
     return {
         "state": made.uri,
         "placements": list(plan["placements"]),
         "shards": shards if plan["placements"] else [],
         "reused": reused,
+        "refreshed": refreshed,
     }
+
+
+def _over(
+    settings: Settings, source: Snapshot, recipe: Recipe, chosen: dict[str, str], base: PublicationRecord | None
+) -> dict[str, str]:
+    """Return what a plan says of the base that a placement's lists are made over; nothing where all are made."""
+    if base is None:
+        return {}
+    over = {BASE: base.publication_id}
+    name = f"{recipe.placement}-{_lists_id(settings, chosen | over)}"
+    refreshed = refresh_over(settings, source, recipe, chosen["state"], base, name)
+    return {} if refreshed is None else {**over, REFRESHED: refreshed}
 
 
 @within_home
@@ -102,7 +143,7 @@ def write_lists(settings: Settings, *, state: str, bucket_from: int, bucket_to: 
 
     def build(folder: Path) -> dict[str, Any]:
         scorers = [plan.scorer(settings, name) for name in plan.placements]
-        return scoring.score_shard(plan.snapshot, Shard(bucket_from, bucket_to), scorers, folder)
+        return scoring.score_shard(plan.snapshot, Shard(bucket_from, bucket_to), scorers, folder, plan.asked)
 
     store = ArtifactStore.of(settings)
     name = f"{local_path(state).name}-{bucket_from:04d}-{bucket_to:04d}"
@@ -126,6 +167,8 @@ def publish_lists(
         c.STATUS: record.status,
         "customers": record.user_count,
         "rows": record.row_count,
+        "own_rows": record.own_row_count,
+        BASE: record.base_publication_id,
         "skipped": record.is_skipped,
     }
 
@@ -160,6 +203,7 @@ def new_publication(
         lists=files,
         expected_customers=fitted.about["expected_customers"],
         known_items=fitted.folder / "catalogue.parquet",
+        base=chosen.get(BASE),
     )
 
 
@@ -171,7 +215,7 @@ def _finish(settings: Settings, plan: "_Plan", placement: str, lists: list[str])
 
     def build(folder: Path) -> dict[str, Any]:
         state = FittedState(open_artifact(chosen["state"]))
-        return {"is_capped": scoring.finish_lists(applied, placement, state, shards, folder)}
+        return {"is_capped": scoring.finish_lists(applied, placement, state, shards, folder, plan.refreshed(placement))}
 
     name = fingerprint(_lists_id(settings, chosen), [path.parent.name for path in shards])
     made = ArtifactStore.of(settings).make("finished", f"{placement}-{name}", build)
@@ -181,7 +225,8 @@ def _finish(settings: Settings, plan: "_Plan", placement: str, lists: list[str])
 def _lists_id(settings: Settings, chosen: Mapping[str, str]) -> str:
     """Return what identifies a placement's lists, whichever placements were scored together."""
     shown = (settings.publication.items, settings.publication.spare)
-    return fingerprint(local_path(chosen["state"]).name, chosen[c.MODEL_NAME], chosen[c.MODEL_VERSION], shown)
+    over = (chosen[BASE],) if BASE in chosen else ()
+    return fingerprint(local_path(chosen["state"]).name, chosen[c.MODEL_NAME], chosen[c.MODEL_VERSION], shown, *over)
 
 
 def measure_published(settings: Settings, *, placement: str, now: datetime) -> Result:
@@ -203,6 +248,17 @@ class _Plan:
     def read(cls, uri: str) -> "_Plan":
         raw = json.loads((open_artifact(uri) / PLAN).read_text(encoding="utf-8"))
         return cls(Snapshot.open(raw["snapshot"]), raw["placements"])
+
+    def refreshed(self, placement: str) -> Refreshed | None:
+        """Whose lists a placement gets; None: all customers'."""
+        uri = self.placements[placement].get(REFRESHED)
+        return None if uri is None else Refreshed.open(uri)
+
+    @property
+    def asked(self) -> dict[str, Path]:
+        """Who gets a list, of the placements where not all do."""
+        found = {name: self.refreshed(name) for name in self.placements}
+        return {name: one.asked for name, one in found.items() if one is not None}
 
     def scorer(self, settings: Settings, placement: str) -> Scorer:
         chosen = self.placements[placement]

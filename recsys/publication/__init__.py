@@ -6,6 +6,7 @@ the files that :func:`export_live` keeps for readers of an embedded warehouse.
 """
 
 from recsys.publication.archiving import archive
+from recsys.publication.bases import base_rows
 from recsys.publication.board import read_board, read_hidden, write_board
 from recsys.publication.canary import refresh_canary, require_place, start_canary
 from recsys.publication.canary_moves import promote_canary, widen_canary, withdraw_canary
@@ -50,6 +51,7 @@ __all__ = [
     "Rule",
     "Suppression",
     "archive",
+    "base_rows",
     "customer_list",
     "export_live",
     "find_canary",

@@ -86,6 +86,8 @@ def refused_items(
 ) -> list[str]:
     """Tell which lists of the base that count in a publication name items that may no longer be recommended.
 
+    Lists that nobody is shown, for want of consent, may.
+
     Args:
         warehouse: an open warehouse.
         settings: where the live files are.
@@ -93,14 +95,14 @@ def refused_items(
         new: the publication.
         path: where the rows of the base may be put, if there is no live file of it.
     """
-    rows = settings.resolved_home / "live" / str(new.base) / LISTS
-    if not rows.is_file():
-        warehouse.write_parquet(read_sql("publication", "publication_rows.sql"), path, {"publication_id": new.base})
-        rows = path
+    rows = base_rows(warehouse, settings, str(new.base), path)
     bench.read_parquet(str(rows)).create_view("base_rows", replace=True)
     bench.execute("create or replace temp table refused as " + read_sql("publication", "refused_items.sql"))
     if not bench.execute("select 1 from refused limit 1").fetchall():
         return []
+    unseen = warehouse.query(read_sql("publication", "unseen_lists.sql"), {"publication_id": new.base})
+    subjects = pa.array([str(row["subject_id"]) for row in unseen], pa.string())
+    bench.register("unseen", pa.table({"subject_id": subjects}))
     lists, examples = bench.execute(read_sql("publication", "refused_lists.sql")).fetchall()[0]
     if not lists:
         return []
@@ -108,6 +110,15 @@ def refused_items(
         f"{lists} lists of the base {new.base} name items that are not known to the run or may not be recommended, for "
         f"example {', '.join(examples)}: such customers need a new list"
     ]
+
+
+def base_rows(warehouse: Warehouse, settings: Settings, base: str, path: Path) -> Path:
+    """Return a file with the rows of a base, as ``publication_rows.sql`` gives them: its live file, or that path."""
+    rows = settings.resolved_home / "live" / base / LISTS
+    if rows.is_file():
+        return rows
+    warehouse.write_parquet(read_sql("publication", "publication_rows.sql"), path, {"publication_id": base})
+    return path
 
 
 def _require_base(warehouse: Warehouse, new: NewPublication, connection: Connection) -> PublicationRecord:

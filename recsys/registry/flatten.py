@@ -26,6 +26,7 @@ OF_THE_MACHINE = frozenset(
         "host",
         "airflow",
         "shard_customers",
+        "whole_every_days",
         "airflow_port",
         "mlflow_port",
         "review",

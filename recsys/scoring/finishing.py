@@ -8,7 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recsys import columns as c
+from recsys.assets import read_sql
 from recsys.compute import engine, write_parquet
+from recsys.scoring.refreshing import Refreshed
 from recsys.scoring.state import DEFAULTS_FILE, FittedState
 from recsys.settings import Settings
 from recsys.shaping import Taste, cap_exposure, has_caps
@@ -17,7 +19,14 @@ CAPPED_FILE = "capped.parquet"
 PUBLISHED = (c.SUBJECT_ID, c.BUCKET, c.RANK, c.ITEM_ID, c.SCORE, c.SOURCE, c.REASON, c.PROPENSITY)
 
 
-def finish_lists(settings: Settings, placement: str, state: FittedState, lists: Sequence[Path], folder: Path) -> bool:
+def finish_lists(
+    settings: Settings,
+    placement: str,
+    state: FittedState,
+    lists: Sequence[Path],
+    folder: Path,
+    refreshed: Refreshed | None = None,
+) -> bool:
     """Write the default lists, and if exposure is capped the lists of all shards anew.
 
     Args:
@@ -26,14 +35,18 @@ def finish_lists(settings: Settings, placement: str, state: FittedState, lists: 
         state: that they were made with.
         lists: the shards' files.
         folder: where ``DEFAULTS_FILE`` and ``CAPPED_FILE`` go.
+        refreshed: whose lists these are; None: all customers'. The places of the others count for the caps.
 
     Returns:
         Whether there is a ``CAPPED_FILE``; it takes the place of the shards' files.
     """
-    pq.write_table(default_lists(settings, placement, state), folder / DEFAULTS_FILE, compression="zstd")
+    defaults = default_lists(settings, placement, state)
+    if refreshed is not None:
+        defaults = pa.concat_tables([defaults, _bare_lists(settings, defaults, lists, refreshed)])
+    pq.write_table(defaults, folder / DEFAULTS_FILE, compression="zstd")
     is_capped = has_caps(settings.placement(placement).shaping)
     if is_capped:
-        _write_capped(settings, placement, state, lists, folder / CAPPED_FILE)
+        _write_capped(settings, placement, state, lists, folder / CAPPED_FILE, refreshed)
     return is_capped
 
 
@@ -59,7 +72,23 @@ def default_lists(settings: Settings, placement: str, state: FittedState) -> pa.
     return rows.append_column(c.PROPENSITY, pa.nulls(len(rows), pa.float64())).select(PUBLISHED)
 
 
-def _write_capped(settings: Settings, placement: str, state: FittedState, lists: Sequence[Path], path: Path) -> None:
+def _bare_lists(settings: Settings, defaults: pa.Table, lists: Sequence[Path], refreshed: Refreshed) -> pa.Table:
+    """Return default lists for those whose list of the base has to go and who get none: they must not keep it."""
+    with engine(settings) as connection:
+        connection.register("defaults", defaults)
+        connection.read_parquet(str(refreshed.asked)).create_view("asked")
+        connection.read_parquet([str(file) for file in lists]).create_view("made")
+        return connection.sql(read_sql("scoring", "left_bare.sql")).to_arrow_table().cast(defaults.schema)
+
+
+def _write_capped(
+    settings: Settings,
+    placement: str,
+    state: FittedState,
+    lists: Sequence[Path],
+    path: Path,
+    refreshed: Refreshed | None,
+) -> None:
     with engine(settings) as connection:
         connection.read_parquet([str(file) for file in lists]).create_view("incoming")
         connection.from_parquet(str(state.folder / "catalogue.parquet")).create_view(c.ITEMS)
@@ -67,7 +96,12 @@ def _write_capped(settings: Settings, placement: str, state: FittedState, lists:
             "create temp view listed as select subject_id, rank, item_id, brand, propensity "
             "from incoming left join items using (item_id)"
         )
-        cap_exposure(connection, settings.placement(placement).shaping, shown=settings.publication.items)
+        others = 0 if refreshed is None else refreshed.others
+        if refreshed is not None:
+            connection.read_parquet(str(refreshed.taken)).create_view("taken_items")
+            connection.execute("create temp view taken as from taken_items left join items using (item_id)")
+        shaping = settings.placement(placement).shaping
+        cap_exposure(connection, shaping, shown=settings.publication.items, others=others)
         kept = ", ".join(f"incoming.{name}" for name in PUBLISHED if name != c.RANK)
         write_parquet(
             connection,

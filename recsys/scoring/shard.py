@@ -1,6 +1,6 @@
 """Scores the customers of one range of buckets: candidates, features, ranker, lists."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from pathlib import Path
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -48,7 +49,9 @@ def plan_shards(count: int) -> list[Shard]:
     return [Shard(low, high) for low, high in pairwise(edges) if high > low]
 
 
-def score_shard(snapshot: Snapshot, shard: Shard, scorers: Sequence[Scorer], folder: Path) -> dict[str, int]:
+def score_shard(
+    snapshot: Snapshot, shard: Shard, scorers: Sequence[Scorer], folder: Path, asked: Mapping[str, Path] = {}
+) -> dict[str, int]:
     """Write ``<placement>.parquet`` with the lists of the shard's customers, for each scorer.
 
     Args:
@@ -56,6 +59,7 @@ def score_shard(snapshot: Snapshot, shard: Shard, scorers: Sequence[Scorer], fol
         shard: which of them.
         scorers: one a placement.
         folder: where the files go: subject_id, bucket, rank, item_id, score, source, reason, propensity.
+        asked: by placement a file with the user_id of the customers who get a list; of all if it has none.
 
     Returns:
         Rows by placement.
@@ -63,15 +67,21 @@ def score_shard(snapshot: Snapshot, shard: Shard, scorers: Sequence[Scorer], fol
     rows: dict[str, int] = {}
     with engine(scorers[0].settings) as connection:
         snapshot.attach(connection, shard.bucket_from, shard.bucket_to)
-        users = fetch_columns(
-            connection,
-            "select user_idx from users where bucket >= $1 and bucket < $2 and is_personalised order by user_idx",
-            [shard.bucket_from, shard.bucket_to],
-        )[c.USER_IDX]
-        lay_cut(connection, snapshot.as_of, users)
+        lay_cut(connection, snapshot.as_of, _users(connection, shard, [asked.get(one.placement) for one in scorers]))
         for together in _alike(scorers):
-            rows |= _write_lists(connection, together, snapshot.user_count, folder)
+            rows |= _write_lists(connection, together, snapshot.user_count, folder, asked)
     return {scorer.placement: rows[scorer.placement] for scorer in scorers}
+
+
+def _users(connection: duckdb.DuckDBPyConnection, shard: Shard, asked: Sequence[Path | None]) -> NDArray[np.int32]:
+    """Return the customers of a shard who get a list on any placement, ascending."""
+    chosen = "true"
+    files = [str(path) for path in asked if path is not None]
+    if len(files) == len(asked):
+        connection.read_parquet(files).create_view("asked")
+        chosen = "user_id in (select user_id from asked)"
+    query = f"select user_idx from users where bucket >= $1 and bucket < $2 and is_personalised and {chosen}"
+    return fetch_columns(connection, f"{query} order by user_idx", [shard.bucket_from, shard.bucket_to])[c.USER_IDX]
 
 
 def _alike(scorers: Sequence[Scorer]) -> list[list[Scorer]]:
@@ -84,13 +94,22 @@ def _alike(scorers: Sequence[Scorer]) -> list[list[Scorer]]:
 
 
 def _write_lists(
-    connection: duckdb.DuckDBPyConnection, scorers: Sequence[Scorer], user_count: int, folder: Path
+    connection: duckdb.DuckDBPyConnection,
+    scorers: Sequence[Scorer],
+    user_count: int,
+    folder: Path,
+    asked: Mapping[str, Path],
 ) -> dict[str, int]:
     rows = dict.fromkeys((scorer.placement for scorer in scorers), 0)
+    # Each placement has its own, and the customers of any are scored for all.
+    own = {name: pq.read_table(asked[name])[c.USER_ID].combine_chunks() for name in rows if name in asked}
     with ExitStack() as files:
         writers: dict[str, pq.ParquetWriter] = {}
         for tables in score_together(connection, scorers, user_count):
-            for name, table in zip(rows, tables, strict=True):
+            for name, scored in zip(rows, tables, strict=True):
+                table = scored
+                if name in own:
+                    table = scored.filter(pc.is_in(scored[c.SUBJECT_ID], value_set=own[name]))
                 if name not in writers:
                     writer = pq.ParquetWriter(folder / f"{name}.parquet", table.schema, compression="zstd")
                     writers[name] = files.enter_context(writer)

@@ -156,9 +156,13 @@ def fit_state(settings: Settings, snapshot: Snapshot, state_key: str) -> Artifac
         (folder / ABOUT).write_text(json.dumps(about, indent=1), encoding="utf-8")
         return about
 
+    return ArtifactStore.of(settings).make(KIND, state_name(settings, snapshot.snapshot_id, state_key), build)
+
+
+def state_name(settings: Settings, snapshot_id: str, state_key: str) -> str:
+    """Return the name of the state that a recipe gets from a snapshot."""
     shown = settings.publication.items + settings.publication.spare
-    store = ArtifactStore.of(settings)
-    return store.make(KIND, fingerprint(snapshot.snapshot_id, state_key, shown, code_hash("shaping")), build)
+    return fingerprint(snapshot_id, state_key, shown, code_hash("shaping"))
 
 
 def _fit_generators(settings: Settings, history: History, folder: Path) -> None:

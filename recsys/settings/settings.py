@@ -136,6 +136,13 @@ class Settings(BaseSettings):
         ge=100,
         description="customers of a shard, about, at most: with more there are more shards, and tasks of a training",
     )
+    whole_every_days: int = Field(
+        1,
+        ge=1,
+        le=365,
+        description="days after which a publication makes the lists of all customers anew; between, only of those of "
+        "whom something is new. 1: each publication makes all",
+    )
     tracking_uri: str | None = Field(None, repr=False, description="MLflow server; a SQLite file under home if absent")
     host: str = Field("127.0.0.1", description="address at which the local Airflow and MLflow listen")
     airflow_port: int = Field(8080, ge=1, le=65535)

@@ -1,5 +1,6 @@
 -- One row per place that round $round gives away: products of lists that still have a place, in the order of draw (a
--- hash of customer and product), as long as neither the product nor its brand has all the places that it may take.
+-- hash of customer and product), as long as neither the product nor its brand has all the places that it may take,
+-- those among them that lists which stay as they are have taken (places_taken).
 -- Explored rows come in round 0, every other row in the round of its rank.
 with open_rows as (
     select
@@ -20,11 +21,25 @@ with open_rows as (
     where waiting.round = $round and coalesce(filled.places, 0) < $shown
 ),
 
+used as (
+    select
+        item_id,
+        brand,
+        1 as places
+    from admitted
+    union all
+    select
+        item_id,
+        brand,
+        places
+    from places_taken
+),
+
 items_used as (
     select
         item_id,
-        count(*) as places
-    from admitted
+        sum(places) as places
+    from used
     group by item_id
 ),
 
@@ -39,8 +54,8 @@ within_item_cap as (
 brands_used as (
     select
         brand,
-        count(*) as places
-    from admitted
+        sum(places) as places
+    from used
     where brand <> ''
     group by brand
 )

@@ -21,7 +21,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "recsys_erase": {"customer": "c-0123456789abcdef0123", "reason": "request 7"},
     "recsys_suppress": {"reason": "recalled", "item": 'O\'Hara "7"; äß', "until": "2017-12-05 06:00"},
     "recsys_train": {"as_of": "2017-12-05T06:00", "placements": ["discover"]},
-    "recsys_publish": {"as_of": "latest"},
+    "recsys_publish": {"as_of": "latest", "whole": True},
     "recsys_backfill": {"placements": ["for_you"]},
 }
 

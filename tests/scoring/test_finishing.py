@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from recsys.scoring.finishing import CAPPED_FILE, default_lists, finish_lists
+from recsys.scoring.refreshing import Refreshed
 from recsys.scoring.state import FittedState
 from recsys.settings import PlacementSettings, PublicationSettings, Settings, ShapingSettings
 from tests.support.planted import quick_settings
@@ -129,3 +130,20 @@ def test_caps_give_the_same_lists_for_any_number_of_shards(
     if "item_cap" in caps:
         assert max(shown.count(name) for name in NAMES) <= caps["item_cap"] * len(shown)
         assert shown.count("p00") == int(caps["item_cap"] * len(shown))
+
+
+@pytest.mark.parametrize("taken", [45, 40])
+def test_lists_that_stay_count_for_the_caps(state: FittedState, tmp_path: Path, taken: int) -> None:
+    files = write_shards(tmp_path, 1)
+    few = [row for row in pq.read_table(files[0]).to_pylist() if row["subject_id"] < "u010"]
+    pq.write_table(pa.Table.from_pylist(few, pa.schema(LIST)), tmp_path / "few.parquet")
+    pq.write_table(pa.table({"item_id": ["p00"], "places": [taken]}), tmp_path / "taken.parquet")
+    asked = {"user_id": [row["subject_id"] for row in few[::6]], "bucket": [0] * 10, "segment": ["young"] * 10}
+    pq.write_table(pa.table({**asked, "has_list": [True] * 10}), tmp_path / "asked.parquet")
+    refreshed = Refreshed(tmp_path / "asked.parquet", tmp_path / "taken.parquet", count=10, others=50, why_not="")
+    capped = settings_with(tmp_path, item_cap=0.25)
+    assert finish_lists(capped, "for_you", state, [tmp_path / "few.parquet"], tmp_path, refreshed)
+    rows = pq.read_table(tmp_path / CAPPED_FILE).to_pylist()
+    assert len(rows) == len(few)
+    # Of the 180 places of 60 customers a product may take 45.
+    assert [row["item_id"] for row in rows if row["rank"] <= 3].count("p00") == 45 - taken

@@ -40,13 +40,18 @@ def rows_of(lists: dict[str, Sequence[str]], brand: str | None = None) -> list[R
     ]
 
 
-def capped(rows: list[Row], shown: int, **caps: float) -> Capped:
+def capped(
+    rows: list[Row], shown: int, others: int = 0, taken: Sequence[tuple[str, str, int]] = (), **caps: float
+) -> Capped:
     items = {(user, rank): item for user, rank, item, _, _ in rows}
     with duckdb.connect() as connection:
         connection.register(
             "listed", pa.Table.from_pylist([dict(zip(SCHEMA.names, row, strict=True)) for row in rows], SCHEMA)
         )
-        cap_exposure(connection, ShapingSettings(**caps), shown=shown)
+        if others:
+            connection.execute("create temp table taken (item_id varchar, brand varchar, places bigint)")
+            connection.executemany("insert into taken values (?, ?, ?)", taken)
+        cap_exposure(connection, ShapingSettings(**caps), shown=shown, others=others)
         found = connection.execute("select subject_id, former_rank, rank from capped order by 1, 3").fetchall()
         places = connection.execute("select subject_id, rank from admitted").fetchall()
     lists: dict[str, list[str]] = {}
@@ -70,6 +75,14 @@ def test_a_brand_takes_no_more_than_its_share() -> None:
     assert Counter(items[0] for items in found.lists.values()) == {"a1": 3, "b1": 1}
     assert Counter(item[0] for item in (items[0] for items in found.lists.values() if items[0] == "b1")) == {"b": 1}
     assert len(found.places) == 2
+
+
+@pytest.mark.parametrize(("caps", "left"), [({"item_cap": 0.5}, 1), ({"brand_cap": 0.5}, 0)])
+def test_places_in_lists_that_stay_are_given_away_before(caps: dict[str, float], left: int) -> None:
+    lists = {user: ("a1", "b1", "c1") for user in "yz"}
+    # Of four places with those of two others a product takes two, and so does a brand: one of them has a1, one a2.
+    found = capped(rows_of(lists), 1, 2, [("a1", "a", 1), ("a2", "a", 1)], **caps)
+    assert Counter(items[0] for items in found.lists.values()) == Counter({"a1": left, "b1": 2 - left})
 
 
 def test_products_without_a_brand_have_no_cap_of_brands() -> None:

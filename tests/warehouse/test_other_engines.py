@@ -14,6 +14,7 @@ from sqlglot.errors import SqlglotError
 
 from recsys import contracts, ledger, pipeline, publication
 from recsys.assets import assets_root
+from recsys.errors import AuditError
 from recsys.knowledge.loading import load_rules, written_rules
 from recsys.load import load_source
 from recsys.settings import MonitoringSettings, Settings, SnapshotSettings
@@ -112,6 +113,11 @@ def _decide(warehouse: Warehouse, settings: Settings) -> None:
     for hours in range(1, settings.publication.keep + 3):
         newer = replace(_files(settings, f"n{hours}", hours, version="2"), base="p6")
         publication.publish(warehouse, settings, newer, now=NOW + 8 * DAY + timedelta(hours=hours))
+    few, barred = made_lists(users=3), [item_id(10)]
+    folder = settings.resolved_home / "files"
+    stale = write_publication(folder, "stale", few, version="2", barred=barred, base="p6")
+    with pytest.raises(AuditError, match="lists of the base p6 name items"):
+        publication.publish(warehouse, settings, stale, now=NOW + 9 * DAY)
     publication.archive(warehouse, settings, _files(settings, "old", 3), now=NOW + 8 * DAY)
 
 
