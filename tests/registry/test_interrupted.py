@@ -144,7 +144,7 @@ def test_a_server_that_is_killed_and_started_again(
         line.on_cut = server.kill
         with pytest.raises(RegistryError, match="can't be reached"):
             register(settings, training, bundle, package)
-        assert server.process.returncode is not None
+        assert server.process.exitcode is not None
         with served_mlflow(tmp_path) as again:
             line.mend(again.address)
             assert register(settings, training, bundle, package) == "1"
