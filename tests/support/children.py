@@ -3,12 +3,14 @@
 A process loads them once and uses none of them; every child is forked from it.
 """
 
+import gc
 import multiprocessing
 import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any, Final
 
@@ -51,7 +53,13 @@ def start(
     return child
 
 
+def barrier(parties: int) -> Barrier:
+    """Return where so many children wait for each other."""
+    return _CONTEXT.Barrier(parties)
+
+
 def _begin(environment: dict[str, str], log: str, work: Callable[..., object], arguments: tuple[Any, ...]) -> None:
+    gc.freeze()  # garbage collections would go through all that was loaded, and copy it
     # What it was forked from began with the environment of some other test.
     os.environ.clear()
     os.environ.update(environment)
