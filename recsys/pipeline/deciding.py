@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -33,8 +34,7 @@ def register_models(settings: Settings, *, snapshot: str, rankers: str, evaluati
     """Log the training as one MLflow run and register the release of every placement."""
     source = Snapshot.open(snapshot)
     found = _read_evaluation(evaluation)
-    with tempfile.TemporaryDirectory() as drawn:
-        logged = registry.log_training(settings, _record(source, evaluation, found, run_name, Path(drawn)))
+    logged = registry.log_training(settings, _record(source, evaluation, found, run_name))
     report, versions = logged.artifact_link(REPORT), []
     for placement in found["placements"]:
         with tempfile.TemporaryDirectory() as name:
@@ -63,12 +63,7 @@ def register_models(settings: Settings, *, snapshot: str, rankers: str, evaluati
     return {"versions": versions, "run_id": logged.run_id, "reused": logged.reused}
 
 
-def _record(
-    source: Snapshot, evaluation: str, found: Mapping[str, Any], run_name: str, plots: Path
-) -> registry.TrainingRecord:
-    # Not beside the report: the evaluation is finished, and what is finished is not written to.
-    for name, data in plot_bytes(found).items():
-        (plots / f"{name}.png").write_bytes(data)
+def _record(source: Snapshot, evaluation: str, found: Mapping[str, Any], run_name: str) -> registry.TrainingRecord:
     return registry.TrainingRecord(
         run_name=run_name,
         snapshot_id=source.snapshot_id,
@@ -79,7 +74,8 @@ def _record(
         schema={
             table: dict(field.split(": ", 1) for field in fields) for table, fields in source.manifest["schema"].items()
         },
-        files={"": papers(open_artifact(evaluation)), "plots": tuple(sorted(plots.glob("*.png")))},
+        files={"": papers(open_artifact(evaluation))},
+        draw=partial(plot_bytes, found),
     )
 
 

@@ -17,7 +17,8 @@ from recsys.settings import Settings
 BUNDLE = "bundle"
 KIND = "models"
 DIGITS = 16
-IGNORED = ("__pycache__", "*.pyc", "_shipped")
+SHIPPED = "_shipped"  # where a wheel carries what is not Python
+IGNORED = ("__pycache__", "*.pyc", SHIPPED)
 PICKLED = (".pkl", ".pickle", ".joblib", ".dill")
 
 
@@ -70,10 +71,12 @@ def staged(bundle: Path, package: Path | None = None) -> Iterator[Staged]:
     """
     check_plain(bundle)
     source = package or Path(recsys.__file__).resolve().parent
+    shipped = source / SHIPPED
     with TemporaryDirectory(prefix="recsys-model-") as temporary:
         code = Path(temporary, "code", source.name)
         shutil.copytree(source, code, ignore=shutil.ignore_patterns(*IGNORED))
-        shutil.copytree(assets_root() / "sql", code / "_shipped" / "sql", ignore=shutil.ignore_patterns(*IGNORED))
+        sql = (shipped if shipped.is_dir() else assets_root()) / "sql"
+        shutil.copytree(sql, code / SHIPPED / "sql", ignore=shutil.ignore_patterns(*IGNORED))
         copied = Path(temporary, BUNDLE)
         shutil.copytree(bundle, copied)
         yield Staged(copied, code)

@@ -2,12 +2,13 @@
 
 import csv
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from recsys import columns as c
@@ -21,6 +22,7 @@ from recsys.settings import Settings
 
 FINGERPRINT = "recsys.fingerprint"
 PARENT = "mlflow.parentRunId"
+PLOTS = "plots"
 LOCK = "requirements.lock"  # beside the code in a checkout
 MAX_DIGEST = 36
 BATCH = 900
@@ -33,8 +35,9 @@ class TrainingRecord:
 
     ``rows`` and ``schema`` describe the snapshot's tables (``{"events": 10}``,
     ``{"events": {"user_id": "string"}}``); ``evaluation`` is the evaluation JSON; ``files`` maps a
-    folder of the run's artifacts (``""``: the top) to local files, such as the report and the plots;
-    ``note`` is Markdown that MLflow shows on the run's page.
+    folder of the run's artifacts (``""``: the top) to local files, such as the report; ``draw`` gives the PNG of
+    its folder ``plots`` by name, and is called only for a training that wasn't logged before; ``note`` is Markdown that
+    MLflow shows on the run's page.
     """
 
     run_name: str
@@ -45,6 +48,7 @@ class TrainingRecord:
     rows: Mapping[str, int] = field(default_factory=dict)
     schema: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     files: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
+    draw: Callable[[], Mapping[str, bytes]] = dict
     duration_seconds: float | None = None
     note: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
@@ -158,6 +162,11 @@ def _log(client: Any, run_id: str, settings: Settings, record: TrainingRecord) -
     for folder, files in record.files.items():
         for file in files:
             client.log_artifact(run_id, str(file), folder or None)
+    with TemporaryDirectory(prefix="recsys-plots-") as drawn:
+        for name, data in record.draw().items():
+            plot = Path(drawn, f"{name}.png")
+            plot.write_bytes(data)
+            client.log_artifact(run_id, str(plot), PLOTS)
 
 
 def _log_placement(

@@ -1,9 +1,6 @@
 """The DAGs that decide, run by Airflow on made versions and made lists: SQLite for Airflow and MLflow."""
 
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +13,7 @@ from recsys.assets import assets_root
 from recsys.publication import list_canaries, live_publication, publish, start_canary
 from recsys.settings import Settings, load_settings
 from recsys.warehouse import open_warehouse
+from tests.support.airflow_home import migrate_database
 from tests.support.publications import ITEMS, NOW, approve, made_lists, write_publication
 from tests.support.reviews import PLACEMENT, Peek, register
 from tests.support.warehouse import write_small_shop
@@ -41,8 +39,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
                 lists = made_lists(shift=number, label=f"p{number}")
                 made = write_publication(home / "files", f"p{number}", lists, version=str(number))
                 publish(warehouse, settings, made, now=NOW)
-        airflow = Path(sys.executable).with_name("airflow")
-        subprocess.run([airflow, "db", "migrate"], check=True, capture_output=True, env=os.environ)
+        migrate_database()
         yield home
 
 

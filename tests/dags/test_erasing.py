@@ -3,8 +3,6 @@
 import json
 import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -23,6 +21,7 @@ from recsys.publication import list_publications, rollback, set_consent
 from recsys.settings import Settings
 from recsys.snapshot import Snapshot
 from recsys.warehouse import open_warehouse
+from tests.support.airflow_home import migrate_database
 from tests.support.chain import PLACEMENTS, run, write_chain_shop
 from tests.support.mlflow_server import mlflow_server
 from tests.support.planted import NOW, quick_settings, run_sql
@@ -98,7 +97,7 @@ def form(**conf: str) -> str:
 @pytest.fixture(scope="module")
 def erased(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Erased]:
     home, airflow = tmp_path_factory.mktemp("erased"), Path(os.environ["AIRFLOW_HOME"])
-    subprocess.run([Path(sys.executable).with_name("airflow"), "db", "migrate"], check=True, capture_output=True)
+    migrate_database()
     with mlflow_server(home / "served") as address, pytest.MonkeyPatch.context() as patch:
         settings = quick_settings(home, tracking_uri=address)
         patch.setenv("RECSYS_HOME", str(settings.home))

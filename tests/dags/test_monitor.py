@@ -3,8 +3,6 @@
 import email
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +16,7 @@ from recsys.moments import clock
 from recsys.monitoring import latest_figures, measured
 from recsys.settings import load_settings
 from recsys.warehouse import open_warehouse
+from tests.support.airflow_home import migrate_database
 from tests.support.monitored import put_live, trained
 from tests.support.publications import ITEMS, approve
 from tests.support.receivers import mail_server, web_hook
@@ -44,8 +43,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             trained(warehouse, datetime(2024, 12, 25), now=clock())
             shown = [item_id(number) for number in range(20)]
             put_live(warehouse, settings, "p1", {user_id(number): shown for number in range(20)}, now=clock())
-        airflow = Path(sys.executable).with_name("airflow")
-        subprocess.run([airflow, "db", "migrate"], check=True, capture_output=True, env=os.environ)
+        migrate_database()
         yield home
 
 

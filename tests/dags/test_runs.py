@@ -1,8 +1,5 @@
 """Both DAGs run, on a small made shop, with the real stages: SQLite for Airflow, files for the rest."""
 
-import os
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -20,6 +17,7 @@ from recsys.moments import clock
 from recsys.publication import Canary, customer_list, find_publication, running_canary
 from recsys.settings import Settings, load_settings
 from recsys.warehouse import open_warehouse
+from tests.support.airflow_home import migrate_database
 from tests.support.warehouse import write_small_shop
 
 # Enough to go through every stage; how good the model is, is measured elsewhere.
@@ -49,8 +47,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         with open_warehouse(load_settings(), purpose="test") as warehouse:
             write_small_shop(warehouse)
-        airflow = Path(sys.executable).with_name("airflow")
-        subprocess.run([airflow, "db", "migrate"], check=True, capture_output=True, env=os.environ)
+        migrate_database()
         yield home
 
 

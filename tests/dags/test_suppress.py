@@ -1,11 +1,7 @@
 """The form that hides products and lists, run on a small made shop with something live."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +11,7 @@ from recsys.pseudonyms import Pseudonyms
 from recsys.publication import list_consent_changes, list_suppressions, live_list, publish
 from recsys.settings import Settings, load_settings
 from recsys.warehouse import open_warehouse
+from tests.support.airflow_home import migrate_database
 from tests.support.publications import ITEMS, NOW, PLACEMENT, approve, made_lists, write_publication
 from tests.support.warehouse import user_id, write_small_shop
 
@@ -29,8 +26,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
             write_small_shop(warehouse, users=60, items=ITEMS, days=60)
             approve(warehouse, "1")
             publish(warehouse, settings, write_publication(home / "files", "p1", made_lists()), now=NOW)
-        airflow = Path(sys.executable).with_name("airflow")
-        subprocess.run([airflow, "db", "migrate"], check=True, capture_output=True, env=os.environ)
+        migrate_database()
         yield settings
 
 

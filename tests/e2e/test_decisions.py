@@ -33,6 +33,7 @@ from recsys.warehouse import open_warehouse
 from tests.support.backfills import KEPT, MOVED, registered, stored
 from tests.support.killed_workers import Killer
 from tests.support.mlflow_server import free_port
+from tests.support.mlflow_store import ready_store
 from tests.support.planted import debris
 from tests.support.served import approved_only, check_arms, shown
 from tests.support.warehouse import write_small_shop
@@ -62,12 +63,13 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
             "min_release_overlap": 0.0,
             "max_score_distance": 1000.0,
         },
-        candidates={"als_iterations": 2, "als_factors": 8},
+        candidates={"als_iterations": 2, "als_factors": 8, "per_generator": 40},
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         with open_warehouse(made, purpose="test") as warehouse:
             write_small_shop(warehouse)
+        ready_store(made)
         done = pipeline.run_chain(
             made, as_of="2024-12-01", placements=list(made.placements), now=clock(), progress=lambda *_: None
         )

@@ -20,6 +20,7 @@ from recsys.stack.up import make_ready
 from recsys.warehouse import open_warehouse
 from tests.support.browser import barriers, chromium
 from tests.support.mlflow_server import free_port
+from tests.support.mlflow_store import ready_store
 from tests.support.warehouse import user_id, write_small_shop
 
 PATIENCE = 150_000.0  # ms for a run to end
@@ -46,12 +47,13 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
         ranker={"trees": 20, "cuts": 2},
         # How good the model is, is measured elsewhere: here it is to pass.
         gate={"bootstrap": 100, "margin": 1.0, "guarded_slices": [], "max_slowdown": 100.0},
-        candidates={"generators": ["popularity", "repurchase", "item_cf"]},
+        candidates={"generators": ["popularity", "repurchase", "item_cf"], "per_generator": 40},
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         with open_warehouse(made, purpose="test") as warehouse:
             write_small_shop(warehouse)
+        ready_store(made)
         for as_of in ("2024-12-01", "latest"):
             pipeline.run_chain(made, as_of=as_of, placements=["for_you"], now=clock(), progress=lambda *_: None)
         yield made

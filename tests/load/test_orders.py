@@ -132,9 +132,15 @@ def test_a_made_file_agrees_with_a_count_of_its_lines(settings: Settings, tmp_pa
     assert any(len(count) > 1 for count in titles.values())
 
 
-def test_a_large_file_loads(settings: Settings, tmp_path: Path) -> None:
-    path = tmp_path / "large.csv"
+@pytest.fixture(scope="module")
+def large_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of so many lines that writing them takes seconds."""
+    path = tmp_path_factory.mktemp("orders") / "large.csv"
     write_orders(path, lines=540_000, customers=4300, codes=4000)
-    report = load_source(settings, "orders", data_dir=path)
+    return path
+
+
+def test_a_large_file_loads(settings: Settings, large_file: Path) -> None:
+    report = load_source(settings, "orders", data_dir=large_file)
     assert report.rows["events"] > 500_000
     assert report.rows["users"] == 4300

@@ -1,7 +1,7 @@
 """Loading again changes nothing; a load that fails or is killed leaves what was there."""
 
-import subprocess
-import sys
+import os
+import signal
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -10,27 +10,16 @@ import pytest
 
 from recsys.errors import SettingsError, SourceError
 from recsys.ledger import record_decision
-from recsys.load import load_source
+from recsys.load import Progress, load_source
 from recsys.settings import Settings
 from recsys.warehouse import open_warehouse
+from tests.support import children
 from tests.support.orders import write_orders
 from tests.support.shops import content, query
-from tests.support.warehouse import SHOP_TABLES, write_small_shop
+from tests.support.warehouse import SHOP_TABLES, make_settings, write_small_shop
 
 FIRST = "Id,Who,What,Many,Paid,Sold\n1,a,x,1,2.5,2020-01-01\n2,b,y,2,3,2020-01-02 10:00\n3,,x,1,1,2020-01-03\n"
 SECOND = FIRST + "4,c,z,1,2,2020-01-04\n"
-KILLED = """
-import os, sys
-from pathlib import Path
-from recsys.load import Progress, load_source
-from tests.support.warehouse import make_settings
-class Stop(Progress):
-    def _began(self, name, total):
-        if name == sys.argv[3]:
-            os.kill(os.getpid(), 9)
-load_source(make_settings(Path(sys.argv[1])), "orders", data_dir=Path(sys.argv[2]), progress=Stop(), force=True)
-"""
-
 Make = Callable[..., Path]
 
 
@@ -140,6 +129,17 @@ def test_a_select_that_fails_is_named_and_leaves_the_old_shop(
     assert query(settings, "select * from raw_play.sales order by id") == raw
 
 
+def load_until(folder: Path, orders: Path, step: str) -> None:
+    """In a child: load, and end like a killed one when the step begins."""
+
+    class Stop(Progress):
+        def _began(self, name: str, total: int | None) -> None:
+            if name == step:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    load_source(make_settings(folder), "orders", data_dir=orders, progress=Stop(), force=True)
+
+
 @pytest.mark.parametrize("step", ["raw order_lines", "shop events", "shop redemptions"])
 def test_a_killed_load_leaves_the_old_shop(step: str, tmp_path: Path, settings: Settings) -> None:
     orders = tmp_path / "orders.csv"
@@ -147,8 +147,8 @@ def test_a_killed_load_leaves_the_old_shop(step: str, tmp_path: Path, settings: 
     load_source(settings, "orders", data_dir=orders)
     before = content(settings, *SHOP_TABLES)
     write_orders(orders, lines=700)
-    command = [sys.executable, "-c", KILLED, str(tmp_path), str(orders), step]
-    assert subprocess.run(command, check=False).returncode == -9
+    ended = children.run(tmp_path, load_until, tmp_path, orders, step)
+    assert ended.code == -signal.SIGKILL, ended.printed
     assert content(settings, *SHOP_TABLES) == before
     assert load_source(settings, "orders", data_dir=orders).rows["events"] > len(before["events"])
 

@@ -2,9 +2,7 @@
 
 import os
 import signal
-import subprocess
-import sys
-import textwrap
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,52 +11,17 @@ import pytest
 
 from recsys import ledger, pipeline, registry
 from recsys.errors import NotFoundError, RefusedError, SettingsError
-from recsys.publication import list_publications, live_publication, publish
+from recsys.publication import list_publications, live_files, live_publication, publish, returning
 from recsys.settings import Settings
 from recsys.warehouse import open_warehouse
 from tests.publication.test_live_files import read_files
+from tests.support import children
 from tests.support.publications import ITEMS, NOW, approve, made_lists, write_publication
 from tests.support.reviews import PLACEMENT, register
 from tests.support.warehouse import make_settings, write_small_shop
 
-ROOT = Path(__file__).parents[2]
 BEFORE = ("move_pointer", "end_live", "restore_publication", "record_move")
 AFTER = ("live_recommendations.sql", "manifest.json")
-# A process of its own rolls back, and ends itself like a killed one when it comes to the step it was told.
-RETURNER = textwrap.dedent(
-    """
-    import os, signal, sys
-    from datetime import timedelta
-    from pathlib import Path
-
-    from recsys import pipeline
-    from recsys.publication import live_files, returning
-    from tests.support.publications import NOW
-    from tests.support.warehouse import make_settings
-
-    folder, store, step = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
-
-    def dying(real):
-        def call(where, name, *args, **kwargs):
-            if step in (name, getattr(where, "name", None)):
-                os.kill(os.getpid(), signal.SIGKILL)
-            return real(where, name, *args, **kwargs)
-
-        return call
-
-    returning.run = dying(returning.run)
-    live_files._replace = dying(live_files._replace)
-    pipeline.roll_back(
-        make_settings(folder, tracking_uri=store),
-        placement="for_you",
-        decided_by="ada",
-        channel="airflow",
-        reason="too many sweets",
-        now=NOW + timedelta(days=9),
-        since=NOW + timedelta(days=8),
-    )
-    """
-)
 
 
 @pytest.fixture
@@ -154,19 +117,29 @@ def test_what_cannot_be_done_is_told(settings: Settings) -> None:
         pipeline.roll_back(settings, placement="nowhere", decided_by="ada", channel="airflow", reason="r", now=NOW)
 
 
+def return_until(folder: Path, store: str, step: str) -> None:
+    """In a child: roll back, and end like a killed one when it comes to the step."""
+
+    def dying(real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(where: Any, name: Any, *args: Any, **kwargs: Any) -> Any:
+            if step in (name, getattr(where, "name", None)):
+                os.kill(os.getpid(), signal.SIGKILL)
+            return real(where, name, *args, **kwargs)
+
+        return call
+
+    changed: tuple[tuple[Any, str], ...] = ((returning, "run"), (live_files, "_replace"))
+    for module, name in changed:
+        setattr(module, name, dying(getattr(module, name)))
+    roll_back(make_settings(folder, tracking_uri=store), since=NOW + timedelta(days=8))
+
+
 @pytest.mark.parametrize("step", [*BEFORE, *AFTER])
 def test_killed_half_way_it_is_undone_or_done_and_the_next_attempt_ends_it(
     settings: Settings, tmp_path: Path, step: str
 ) -> None:
-    ended = subprocess.run(
-        [sys.executable, "-c", RETURNER, str(tmp_path), str(settings.tracking_uri), step],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    ended = children.run(tmp_path, return_until, tmp_path, str(settings.tracking_uri), step)
+    assert ended.code == -signal.SIGKILL, ended.printed
     is_done = step in AFTER
     assert (live(settings), decisions(settings)) == (("p2", ["rolled_back"]) if is_done else ("p3", []))
     again = roll_back(settings, 10, since=NOW + timedelta(days=8))

@@ -12,7 +12,7 @@ from recsys import ledger, pipeline, registry
 from recsys.errors import NotFoundError, RecsysError, RegistryError
 from recsys.settings import Settings
 from recsys.warehouse import open_warehouse
-from tests.support.chain import PLACEMENTS, all_published, run, write_chain_shop
+from tests.support.chain import PLACEMENTS, all_published, shared_run
 from tests.support.planted import NOW, Event, add_events, debris, quick_settings
 from tests.support.warehouse import item_id, user_id
 
@@ -25,9 +25,9 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """A home in which version 1 is live on both placements, and the next day's events are there."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        settings = quick_settings(tmp_path_factory.mktemp("live"))
-        write_chain_shop(settings)
-        run(settings)
+        folder = tmp_path_factory.mktemp("live")
+        shutil.copytree(shared_run(tmp_path_factory.getbasetemp()).settings.resolved_home, folder / "home")
+        settings = quick_settings(folder)
         with open_warehouse(settings, purpose="test") as warehouse:
             bought = [
                 Event(user_id(n), item_id(n % 7), datetime(2025, 1, 2, 1), name=f"late{n}") for n in range(0, 100, 2)

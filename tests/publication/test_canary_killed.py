@@ -2,14 +2,14 @@
 
 import os
 import signal
-import subprocess
-import sys
-import textwrap
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 
 from recsys import ledger
+from recsys.assets import read_sql
 from recsys.publication import (
     find_publication,
     list_canaries,
@@ -24,38 +24,10 @@ from recsys.publication import (
 from recsys.settings import Settings
 from recsys.warehouse import Warehouse, open_warehouse
 from tests.publication.test_canary import WHO, at, expected, lists_of, put_live, served, start
+from tests.support import children
 from tests.support.publications import ITEMS, MODEL, PLACEMENT, approve, live_rows
 from tests.support.warehouse import make_settings, write_small_shop
 
-ROOT = Path(__file__).parents[2]
-# A process of its own moves the canary, and ends itself like a killed one when it comes to the statement it was told.
-MOVER = textwrap.dedent(
-    """
-    import os, signal, sys
-    from pathlib import Path
-
-    from sqlalchemy import Connection
-
-    from recsys.assets import read_sql
-    from recsys.warehouse import open_warehouse
-    from tests.publication.test_canary_killed import MOVES
-    from tests.support.warehouse import make_settings
-
-    folder, move, step = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
-    fatal, real = read_sql("publication", f"{step}.sql"), Connection.execute
-
-    def dying(self, statement, *args, **kwargs):
-        result = real(self, statement, *args, **kwargs)
-        if str(statement) == fatal:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return result
-
-    Connection.execute = dying
-    settings = make_settings(folder)
-    with open_warehouse(settings, purpose="the killed one") as warehouse:
-        MOVES[move](warehouse, settings)
-    """
-)
 MOVES = {
     "start": lambda warehouse, settings: start_canary(
         warehouse, settings, lists_of(settings, "c1"), share=0.3, **WHO, now=at(2)
@@ -95,16 +67,25 @@ def prepare(tmp_path: Path, move: str) -> Settings:
     return settings
 
 
+def move_until(folder: Path, move: str, step: str) -> None:
+    """In a child: move the canary, and end like a killed one after the statement."""
+    fatal, real = read_sql("publication", f"{step}.sql"), Connection.execute
+
+    def dying(self: Connection, statement: Any, *args: Any, **kwargs: Any) -> Any:
+        result = real(self, statement, *args, **kwargs)
+        if str(statement) == fatal:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
+
+    Connection.execute = dying  # type: ignore[method-assign]
+    settings = make_settings(folder)
+    with open_warehouse(settings, purpose="the killed one") as warehouse:
+        MOVES[move](warehouse, settings)
+
+
 def run_killed(tmp_path: Path, move: str, step: str) -> None:
-    ended = subprocess.run(
-        [sys.executable, "-c", MOVER, str(tmp_path), move, step],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    ended = children.run(tmp_path, move_until, tmp_path, move, step)
+    assert ended.code == -signal.SIGKILL, ended.printed
 
 
 def state(warehouse: Warehouse) -> dict[str, object]:

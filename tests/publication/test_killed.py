@@ -2,55 +2,21 @@
 
 import os
 import signal
-import subprocess
-import sys
-import textwrap
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from recsys.publication import list_publications, publish
+from recsys.publication import list_publications, live_files, parts, publish, publishing, staging
 from recsys.settings import Settings
 from recsys.warehouse import Warehouse, open_warehouse
 from tests.publication.test_live_files import read_files
+from tests.support import children
 from tests.support.publications import ITEMS, NOW, approve, live_rows, made_lists, write_publication
 from tests.support.warehouse import make_settings, write_small_shop
 
-ROOT = Path(__file__).parents[2]
-# A process of its own publishes, and ends itself like a killed one when it comes to the step it was told.
-PUBLISHER = textwrap.dedent(
-    """
-    import os, signal, sys
-    from datetime import timedelta
-    from pathlib import Path
-
-    from recsys.publication import live_files, parts, publish, publishing, staging
-    from recsys.warehouse import open_warehouse
-    from tests.support.publications import NOW, made_lists, write_publication
-    from tests.support.warehouse import make_settings
-
-    folder, step = Path(sys.argv[1]), sys.argv[2]
-
-    def dying(real):
-        def call(where, name, *args, **kwargs):
-            if getattr(name, "name", name) == step.partition(":")[2] or str(where).endswith(step.partition(":")[2]):
-                os.kill(os.getpid(), signal.SIGKILL)
-            return real(where, name, *args, **kwargs)
-
-        return call
-
-    module = {"staging": staging, "publishing": publishing, "parts": parts, "live": live_files}[
-        step.partition(":")[0]
-    ]
-    function = "_replace" if module is live_files else "run"
-    setattr(module, function, dying(getattr(module, function)))
-    settings = make_settings(folder)
-    publication = write_publication(folder / "files", "new", made_lists(shift=1, label="new"))
-    with open_warehouse(settings, purpose="the killed publisher") as warehouse:
-        publish(warehouse, settings, publication, now=NOW + timedelta(days=9))
-    """
-)
 BEFORE = (
     "staging:remove_lists",
     "staging:add_publication",
@@ -74,16 +40,30 @@ def prepare(tmp_path: Path, earlier: int) -> Settings:
     return settings
 
 
+def publish_until(folder: Path, step: str) -> None:
+    """In a child: publish, and end like a killed one when it comes to the step."""
+    place, _, fatal = step.partition(":")
+
+    def dying(real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(where: Any, name: Any, *args: Any, **kwargs: Any) -> Any:
+            if getattr(name, "name", name) == fatal or str(where).endswith(fatal):
+                os.kill(os.getpid(), signal.SIGKILL)
+            return real(where, name, *args, **kwargs)
+
+        return call
+
+    modules: dict[str, Any] = {"staging": staging, "publishing": publishing, "parts": parts, "live": live_files}
+    function = "_replace" if place == "live" else "run"
+    setattr(modules[place], function, dying(getattr(modules[place], function)))
+    settings = make_settings(folder)
+    publication = write_publication(folder / "files", "new", made_lists(shift=1, label="new"))
+    with open_warehouse(settings, purpose="the killed publisher") as warehouse:
+        publish(warehouse, settings, publication, now=NOW + timedelta(days=9))
+
+
 def run_killed(tmp_path: Path, step: str) -> None:
-    ended = subprocess.run(
-        [sys.executable, "-c", PUBLISHER, str(tmp_path), step],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    ended = children.run(tmp_path, publish_until, tmp_path, step)
+    assert ended.code == -signal.SIGKILL, ended.printed
 
 
 def seen(warehouse: Warehouse) -> set[tuple[str, str]]:

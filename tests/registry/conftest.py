@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import recsys
+from recsys.assets import sql_path
 from recsys.registry import (
     LoggedTraining,
     ModelVersion,
@@ -21,6 +22,7 @@ from recsys.settings import Settings, load_settings
 from tests.support import standin_scoring
 from tests.support.evaluations import evaluation
 from tests.support.mlflow_server import mlflow_server
+from tests.support.mlflow_store import DATABASE, ready_database
 
 SNAPSHOT = "20171205T000000-0123456789abcdef"
 
@@ -49,7 +51,8 @@ def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     """The home and the tracking URI of a server, or of a file without a server."""
     if request.param == "sqlite":
         home = tmp_path_factory.mktemp("unserved")
-        return home, f"sqlite:///{home / 'mlflow' / 'mlflow.db'}"
+        ready_database(home / "mlflow" / DATABASE)
+        return home, f"sqlite:///{home / 'mlflow' / DATABASE}"
     served: tuple[Path, str] = request.getfixturevalue("served")
     return served
 
@@ -77,11 +80,23 @@ def bundle(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The library with the smallest scoring there can be."""
-    folder = tmp_path_factory.mktemp("package") / "recsys"
+    folder = tmp_path_factory.mktemp("library") / "recsys"
     shutil.copytree(Path(recsys.__file__).parent, folder, ignore=shutil.ignore_patterns("__pycache__", "scoring"))
     shutil.copy(standin_scoring.__file__, folder / "scoring.py")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the smallest scoring needs of the library: a file takes a request to the server, and the library has 600."""
+    folder = tmp_path_factory.mktemp("package") / "recsys"
+    (folder / "_shipped" / "sql" / "schema").mkdir(parents=True)
+    for name in ("__init__.py", "assets.py"):
+        shutil.copy(Path(recsys.__file__).with_name(name), folder)
+    shutil.copy(standin_scoring.__file__, folder / "scoring.py")
+    shutil.copy(sql_path("schema", "0001_shop.sql"), folder / "_shipped" / "sql" / "schema")
     return folder
 
 
@@ -91,12 +106,12 @@ def registration(logged: LoggedTraining, bundle: Path, package: Path) -> Registr
 
 
 @pytest.fixture(scope="session")
-def shared(store: tuple[Path, str], package: Path, tmp_path_factory: pytest.TempPathFactory) -> Shared:
+def shared(store: tuple[Path, str], library: Path, tmp_path_factory: pytest.TempPathFactory) -> Shared:
     settings = load_settings(home=store[0], tracking_uri=store[1], namespace="shared")
     folder = tmp_path_factory.mktemp("shared")
     training = make_training(folder)
     logged = log_training(settings, training)
-    registration = make_registration(logged, make_bundle(folder), package)
+    registration = make_registration(logged, make_bundle(folder), library)
     return Shared(settings, training, logged, registration, register_version(settings, registration))
 
 

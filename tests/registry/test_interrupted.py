@@ -1,9 +1,7 @@
 """MLflow goes away in the middle of a registration: the next attempt leaves one run, one version and nothing else."""
 
-import subprocess
-import sys
-import textwrap
 from collections.abc import Iterator
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +13,11 @@ from recsys.registry import TrainingRecord, connected, log_training, register_ve
 from recsys.registry.connection import experiment_id
 from recsys.registry.training import PARENT
 from recsys.settings import Settings, load_settings
-from tests.registry.conftest import make_registration
+from tests.registry.conftest import make_registration, make_training
+from tests.support import children
 from tests.support.mlflow_server import served_mlflow
 from tests.support.severed import Line, line_to
 
-ROOT = Path(__file__).parents[2]
 # By the end of their names, and whether the server still gets the request, so that only its answer is lost.
 CUTS = (
     ("/runs/create", True),
@@ -28,23 +26,6 @@ CUTS = (
     ("/MLmodel", False),
     ("/runs/outputs", True),
     ("/model-versions/create", True),
-)
-REGISTRAR = textwrap.dedent(
-    """
-    import sys
-    from pathlib import Path
-    from recsys.registry import log_training, register_version
-    from recsys.settings import load_settings
-    from tests.registry.conftest import make_registration, make_training
-
-    home, uri, folder, package = sys.argv[1:]
-    settings = load_settings(home=home, tracking_uri=uri, namespace="together")
-    print("ready", flush=True)
-    sys.stdin.readline()
-    logged = log_training(settings, make_training(Path(folder)))
-    version = register_version(settings, make_registration(logged, Path(folder) / "learned", Path(package)))
-    print(logged.run_id, version.version, flush=True)
-    """
 )
 
 
@@ -144,35 +125,34 @@ def test_a_server_that_is_killed_and_started_again(
         line.on_cut = server.kill
         with pytest.raises(RegistryError, match="can't be reached"):
             register(settings, training, bundle, package)
-        assert server.process.returncode is not None
+        assert server.process.exitcode is not None
         with served_mlflow(tmp_path) as again:
             line.mend(again.address)
             assert register(settings, training, bundle, package) == "1"
             assert left(settings) == ONE
 
 
+def register_together(home: Path, uri: str, folder: Path, package: Path, begin: Barrier) -> None:
+    """In a child: register when the others do."""
+    settings = load_settings(home=home, tracking_uri=uri, namespace="together")
+    training = make_training(folder)
+    begin.wait()
+    logged = log_training(settings, training)
+    version = register_version(settings, make_registration(logged, folder / "learned", package))
+    print(logged.run_id, version.version)
+
+
 def test_two_attempts_at_once_leave_one_of_each(
     served: tuple[Path, str], tmp_path: Path, bundle: Path, package: Path
 ) -> None:
-    home = tmp_path / "home"
-    both = [
-        subprocess.Popen(
-            [sys.executable, "-c", REGISTRAR, str(home), served[1], str(bundle.parent), str(package)],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(2)
-    ]
+    home, begin, logs = tmp_path / "home", children.barrier(2), [tmp_path / f"{number}.log" for number in range(2)]
+    given = (home, served[1], bundle.parent, package, begin)
+    both = [children.start(register_together, *given, log=log) for log in logs]
     for one in both:
-        assert one.stdout is not None and one.stdout.readline() == "ready\n"
-    for one in both:
-        assert one.stdin is not None
-        one.stdin.write("go\n")
-        one.stdin.flush()
-    told = [one.communicate(timeout=120)[0] for one in both]
-    assert [one.returncode for one in both] == [0, 0]
-    assert told[0] == told[1]
-    assert told[0].split()[1] == "1"
+        one.join(timeout=120)
+    told = [log.read_text(encoding="utf-8") for log in logs]
+    assert [one.exitcode for one in both] == [0, 0], told
+    first, second = (text.splitlines()[-1] for text in told)
+    assert first == second
+    assert first.split()[1] == "1"
     assert left(load_settings(home=home, tracking_uri=served[1], namespace="together")) == ONE

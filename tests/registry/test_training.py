@@ -124,6 +124,19 @@ def test_the_same_training_is_logged_once(settings: Settings, logged: LoggedTrai
     assert (again.run_id, again.reused, logged.reused) == (logged.run_id, True, False)
 
 
+def test_plots_are_drawn_once(settings: Settings, training: TrainingRecord, tmp_path: Path) -> None:
+    drawn: list[str] = []
+
+    def draw() -> dict[str, bytes]:
+        drawn.append("again")
+        return {"for_you_models": b"a plot"}
+
+    first, second = (log_training(settings, dataclasses.replace(training, draw=draw)) for _ in range(2))
+    assert (first.reused, second.reused) == (False, True)
+    assert drawn == ["again"]
+    assert text_of(settings, first.run_id, "plots/for_you_models.png", tmp_path) == "a plot"
+
+
 def test_other_figures_are_another_run(settings: Settings, logged: LoggedTraining, training: TrainingRecord) -> None:
     other = dataclasses.replace(training, evaluation=evaluation(for_you=placement(ranker=0.5)))
     assert log_training(settings, other).run_id != logged.run_id

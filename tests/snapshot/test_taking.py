@@ -1,20 +1,21 @@
 """Snapshots: what is in one, what is not, and that the same content has the same name."""
 
+import itertools
 import json
 import os
 import signal
-import subprocess
-import sys
 from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
 from recsys.artifacts import file_hash
 from recsys.settings import Settings
-from recsys.snapshot import Snapshot, take_snapshot
+from recsys.snapshot import Snapshot, take_snapshot, taking
 from recsys.warehouse import open_warehouse
+from tests.support import children
 from tests.support.planted import (
     NOW,
     Event,
@@ -277,40 +278,24 @@ def test_an_id_that_stands_twice_counts_once(settings: Settings) -> None:
     assert snapshot.manifest["rows"]["events"] == 2
 
 
-KILLED = """
-import os, signal, sys
-from datetime import datetime
-from pathlib import Path
-from recsys.snapshot import taking
-from tests.support.planted import NOW, quick_settings
+def take_until(folder: Path, last: int, url: str) -> None:
+    """In a child: take a snapshot, and end like a killed one at a write."""
+    real, written = taking.write_parquet, itertools.count(1)
 
-real, calls = taking.write_parquet, []
+    def write(*arguments: Any, **named: Any) -> Any:
+        if next(written) == last:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(*arguments, **named)
 
-def write(*arguments, **named):
-    calls.append(1)
-    if len(calls) == int(sys.argv[2]):
-        os.kill(os.getpid(), signal.SIGKILL)
-    return real(*arguments, **named)
-
-taking.write_parquet = write
-settings = quick_settings(Path(sys.argv[1]), warehouse_url=sys.argv[3])
-taking.take_snapshot(settings, as_of="2024-04-01", now=NOW)
-"""
+    taking.write_parquet = write
+    taking.take_snapshot(quick_settings(folder, warehouse_url=url), as_of="2024-04-01", now=NOW)
 
 
 @pytest.mark.parametrize("write", [1, 9])
 def test_killed_half_way_leaves_nothing_that_looks_finished(settings: Settings, tmp_path: Path, write: int) -> None:
     write_shop(settings, users=USERS, items=ITEMS, events=some_events())
-    root = Path(__file__).parents[2]
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED, str(tmp_path), str(write), settings.database_url],
-        cwd=root,
-        env={**os.environ, "PYTHONPATH": str(root)},
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    ended = children.run(tmp_path, take_until, tmp_path, write, settings.database_url)
+    assert ended.code == -signal.SIGKILL, ended.printed
     kept = list((settings.resolved_home / "snapshots").iterdir())
     assert kept and all(path.name.startswith(".draft-") for path in kept)
     again = take_snapshot(settings, as_of="2024-04-01", now=NOW)

@@ -14,7 +14,7 @@ from recsys.stack.checks import MLFLOW_LOGIN, check_address, check_loopback, is_
 from recsys.stack.environment import Layout, server_environment, stack_environment
 from recsys.stack.keys import load_keys
 from recsys.stack.stack import Stack, _mlflow_part
-from tests.support.mlflow_server import _wait, free_port
+from tests.support.mlflow_server import free_port, wait_for_mlflow
 from tests.support.warehouse import make_settings
 
 WHOLE = dict.fromkeys(MLFLOW_LOGIN, "set")
@@ -99,7 +99,7 @@ def test_an_mlflow_with_a_log_in_answers_nobody_without_it(tmp_path: Path) -> No
             start_new_session=True,
         )
     try:
-        _wait(server, settings.mlflow_port, log)
+        wait_for_mlflow(server.poll, settings.mlflow_port, log)
         address = f"http://127.0.0.1:{settings.mlflow_port}/api/2.0/mlflow/experiments/search?max_results=1"
         with pytest.raises(urllib.error.HTTPError) as refused:
             urllib.request.urlopen(address)

@@ -4,7 +4,10 @@ import atexit
 import json
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
+from functools import cache
 from pathlib import Path
 
 from recsys.assets import assets_root
@@ -28,3 +31,11 @@ os.environ["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"] = str(_PASSWORDS
 os.environ["AIRFLOW__API__SECRET_KEY"] = "only for tests"
 os.environ["AIRFLOW__API_AUTH__JWT_SECRET"] = "only for tests, sixty-four bytes of it, which HS512 wants, no less."
 os.environ["AIRFLOW__LOGGING__LOGGING_LEVEL"] = "WARNING"
+
+
+@cache
+def migrate_database() -> None:
+    """Make the tables of that home's database, once a process: the command alone takes seconds."""
+    airflow = Path(sys.executable).with_name("airflow")
+    done = subprocess.run([airflow, "db", "migrate"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]

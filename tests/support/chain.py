@@ -20,6 +20,7 @@ from recsys.scoring.shard import Scorer
 from recsys.settings import Settings
 from recsys.snapshot import Snapshot
 from recsys.warehouse import Warehouse, open_warehouse
+from tests.support.mlflow_store import ready_store
 from tests.support.planted import NOW, SCHEMAS, Event, Person, add_events, quick_settings
 from tests.support.warehouse import item_id, user_id, write_small_shop
 
@@ -46,6 +47,7 @@ class Ran:
 
 def run(settings: Settings, *, now: datetime = NOW, as_of: str = "latest", placements: list[str] = PLACEMENTS) -> Ran:
     """Run the chain in this process."""
+    ready_store(settings)
     stages: dict[str, Mapping[str, Any]] = {}
 
     def note(name: str, result: Mapping[str, Any] | None) -> None:

@@ -7,6 +7,7 @@ the folder of a shop and rounds as JSON: the children of one round run at the sa
 """
 
 import functools
+import gc
 import importlib
 import json
 import os
@@ -94,6 +95,7 @@ def main() -> None:
     folder, rounds = Path(sys.argv[1]), json.loads(sys.argv[2])
     for name in LOADED:
         importlib.import_module(name)
+    gc.freeze()  # a child's garbage collection would go through all of this, and copy it
     ended = []
     for children in rounds:
         pids = [_fork(folder, child) for child in children]

@@ -1,17 +1,19 @@
-"""A real MLflow server for tests, on a free loopback port, laid out as ``recsys up`` starts it."""
+"""A real MLflow server for tests, on a free loopback port, laid out as ``recsys up`` lays it out."""
 
 import base64
 import os
-import signal
 import socket
-import subprocess
-import sys
+import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+
+from tests.support import children
+from tests.support.mlflow_store import DATABASE, ready_database
 
 
 def free_port() -> int:
@@ -25,12 +27,12 @@ class Served:
     """A running server."""
 
     address: str
-    process: subprocess.Popen[bytes]
+    process: BaseProcess
 
     def kill(self) -> None:
-        """End it and its children at once, as a failing machine does."""
-        os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait(timeout=30)
+        """End it at once, as a failing machine does."""
+        self.process.kill()
+        self.process.join(timeout=30)
 
 
 @contextmanager
@@ -44,31 +46,32 @@ def mlflow_server(home: Path) -> Iterator[str]:
 def served_mlflow(home: Path) -> Iterator[Served]:
     """Serve ``home/mlflow`` and yield the server, which a test may kill; it ends with the block at the latest."""
     folder = home / "mlflow"
-    folder.mkdir(parents=True, exist_ok=True)
-    port = free_port()
-    with (folder / "server.log").open("w", encoding="utf-8") as log:
-        server = subprocess.Popen(
-            _command(folder, port),
-            cwd=folder,
-            env=_environment(),
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-        try:
-            _wait(server, port, folder / "server.log")
-            yield Served(f"http://127.0.0.1:{port}", server)
-        finally:
-            if server.poll() is None:
-                os.killpg(server.pid, signal.SIGTERM)
-            server.wait(timeout=30)
+    ready_database(folder / DATABASE)
+    port, log = free_port(), folder / "server.log"
+    server = children.start(_serve, folder, port, log=log, environment=_environment())
+    try:
+        wait_for_mlflow(lambda: server.exitcode, port, log)
+        yield Served(f"http://127.0.0.1:{port}", server)
+    finally:
+        server.terminate()
+        server.join(timeout=30)
+        assert server.exitcode is not None
 
 
-def _command(folder: Path, port: int) -> list[str]:
-    store = f"sqlite:///{folder / 'mlflow.db'}"
-    options = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1", "--backend-store-uri", store]
-    artifacts = ["--serve-artifacts", "--artifacts-destination", str(folder / "artifacts")]
-    return [sys.executable, "-m", "mlflow", "server", *options, *artifacts]
+def _serve(folder: Path, port: int) -> None:
+    """In a child: be what ``mlflow server`` starts, with one worker and the artifacts beside the database.
+
+    Without the command, which would import all of this once more.
+    """
+    os.chdir(folder)
+    artifacts = str(folder / "artifacts")
+    # What the command tells its workers.
+    told = {"FILE_STORE": f"sqlite:///{folder / DATABASE}", "SERVE_ARTIFACTS": "true"}
+    told |= {"ARTIFACT_ROOT": "mlflow-artifacts:/", "ARTIFACT_DESTINATION": artifacts}
+    os.environ.update({f"_MLFLOW_SERVER_{name}": value for name, value in told.items()})
+    import uvicorn
+
+    uvicorn.run("mlflow.server.fastapi_app:app", host="127.0.0.1", port=port, log_level="warning")
 
 
 def _environment() -> dict[str, str]:
@@ -81,17 +84,13 @@ def _environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")} | quiet
 
 
-def _wait(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    """Poll the server's health until it answers; its start takes 10 to 20 s on two cores."""
+def wait_for_mlflow(ended: Callable[[], int | None], port: int, log: Path) -> None:
+    """Poll the server's health until it answers, or has ended with a code."""
     while True:
-        if server.poll() is not None:
-            raise RuntimeError(f"mlflow server ended with {server.returncode}:\n{log.read_text()[-2000:]}")
+        if (code := ended()) is not None:
+            raise RuntimeError(f"mlflow server ended with {code}:\n{log.read_text()[-2000:]}")
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2):
                 return
         except (urllib.error.URLError, ConnectionError, TimeoutError):
-            # A select on a closed port returns at once, so wait for the process a moment instead.
-            try:
-                server.wait(timeout=0.2)
-            except subprocess.TimeoutExpired:
-                continue
+            time.sleep(0.2)
