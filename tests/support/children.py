@@ -48,6 +48,7 @@ def start(
 ) -> BaseProcess:
     """Start a child with this process's environment, or another one; it leads a session of its own."""
     told = dict(os.environ if environment is None else environment)
+    log.touch()  # who looks for the reason of an early end finds it empty, not missing
     child = _CONTEXT.Process(target=_begin, args=(told, str(log), work, arguments), daemon=True)
     child.start()
     return child
