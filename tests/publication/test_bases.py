@@ -240,6 +240,9 @@ def test_lists_of_the_base_with_an_item_that_is_barred_by_now_are_refused(days: 
     # Lists that begin at 1 to 9 name it: those of the segment and of nine customers.
     with pytest.raises(AuditError, match=f"7 lists of the base base name items .* {item_id(13)}"):
         days.publish("newer", {user_id(1): 20, user_id(2): 20, user_id(3): 20}, "base", **barred)
+    withhold(days.warehouse, {4, 5}, set())  # nobody sees theirs
+    with pytest.raises(AuditError, match="5 lists of the base base name items"):
+        days.publish("newer", {user_id(1): 20, user_id(2): 20, user_id(3): 20}, "base", **barred)
     assert {row["publication_id"] for row in live_rows(days.warehouse)} == {"base"}
     assert debts(days.warehouse, days.settings) == []
     without = {name: 20 for name, start in BASE.items() if start >= 1}
