@@ -9,17 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from recsys import ledger, publication
-from recsys.artifacts import ArtifactStore, open_artifact
+from recsys.artifacts import ArtifactStore, fingerprint, open_artifact
+from recsys.assets import code_hash
 from recsys.errors import NotFoundError
 from recsys.publication import PublicationRecord
 from recsys.scoring.recipe import Recipe
-from recsys.scoring.refreshing import Refreshed, write_refreshed
+from recsys.scoring.refreshing import Refreshed, write_changed, write_refreshed
 from recsys.scoring.state import FittedState, state_name
 from recsys.settings import Settings
 from recsys.snapshot import Snapshot
 from recsys.warehouse import Warehouse, open_warehouse
 
 KIND = "plans"
+CHANGED_FILE = "changed.parquet"
 LOG = logging.getLogger(__name__)
 
 
@@ -83,21 +85,35 @@ def refresh_over(
         _tell_whole(recipe.placement, why)
         return None
 
+    store = ArtifactStore.of(settings)
+    changed = _changed(settings, store, source, before)
+
     def build(folder: Path) -> dict[str, Any]:
         rows = folder / "base.parquet"
         with open_warehouse(settings, purpose=f"read the lists of {base.publication_id}") as warehouse:
             found = publication.base_rows(warehouse, settings, base.publication_id, rows)
-        facts = write_refreshed(applied, source, before, FittedState(open_artifact(state)), found, folder)
+        fitted = FittedState(open_artifact(state))
+        facts = write_refreshed(applied, source, before, fitted, changed, found, folder)
         rows.unlink(missing_ok=True)
         return facts
 
-    made = ArtifactStore.of(settings).make(KIND, f"refreshed-{name}", build)
+    made = store.make(KIND, f"refreshed-{name}", build)
     refreshed = Refreshed.open(made.uri)
     if refreshed.why_not:
         _tell_whole(recipe.placement, refreshed.why_not)
         return None
     LOG.info("%s: %d lists are made over those of %s.", recipe.placement, refreshed.count, base.publication_id)
     return made.uri
+
+
+def _changed(settings: Settings, store: ArtifactStore, source: Snapshot, before: Snapshot) -> Path:
+    """Return the file of ``write_changed``, which placements with the same base share."""
+
+    def build(folder: Path) -> dict[str, Any]:
+        return {"customers": write_changed(settings, source, before, folder / CHANGED_FILE)}
+
+    name = fingerprint(source.snapshot_id, before.snapshot_id, code_hash())
+    return store.make(KIND, f"changed-{name}", build).path / CHANGED_FILE
 
 
 def _snapshot_of(base: PublicationRecord, source: Snapshot) -> tuple[Snapshot | None, str]:

@@ -54,8 +54,36 @@ class Refreshed:
         return cls(folder / ASKED_FILE, folder / TAKEN_FILE, **facts_of(uri))
 
 
+def write_changed(settings: Settings, snapshot: Snapshot, before: Snapshot, path: Path) -> int:
+    """Write the user_id of the customers of whom a snapshot says anything else than an earlier one, new ones included.
+
+    A part of the customers is compared at a time.
+
+    Returns:
+        Their number.
+    """
+    with engine(settings) as bench:
+        bench.execute("create temp table changed (user_id varchar)")
+        sql = read_sql("scoring", "digests.sql")
+        for bounds in _parts():
+            for table, source in (("older", before), ("newer", snapshot)):
+                _attach(bench, source, bounds)
+                bench.execute(f"create or replace temp table {table} as {sql}", bounds)
+            bench.execute(
+                "insert into changed select newer.user_id from newer left join older using (user_id) "
+                "where newer.digest is distinct from older.digest"
+            )
+        return write_parquet(bench, "from changed order by user_id", path)
+
+
 def write_refreshed(
-    settings: Settings, snapshot: Snapshot, before: Snapshot, state: FittedState, rows: Path, folder: Path
+    settings: Settings,
+    snapshot: Snapshot,
+    before: Snapshot,
+    state: FittedState,
+    changed: Path,
+    rows: Path,
+    folder: Path,
 ) -> dict[str, Any]:
     """Write whose lists of a base are made anew.
 
@@ -64,6 +92,7 @@ def write_refreshed(
         snapshot: of now.
         before: the base's.
         state: fitted to the snapshot.
+        changed: of :func:`write_changed`.
         rows: the base's rows, Parquet: bucket, subject_id (an id, never a pseudonym), rank, item_id.
         folder: where the files of :class:`Refreshed` go.
 
@@ -73,7 +102,8 @@ def write_refreshed(
     if _rules(before) != _rules(snapshot):
         return _none(folder, "other rules of the shop hold now")
     with engine(settings) as bench:
-        _lay_changed(bench, snapshot, before, state)
+        _lay_able(bench, snapshot, state)
+        bench.read_parquet(str(changed)).create_view("changed")
         bench.read_parquet(str(rows)).create_view("base_rows")
         _lay_names(bench, settings, snapshot)
         bench.execute("create temp table listed as " + read_sql("scoring", "listed.sql"))
@@ -101,20 +131,12 @@ def _rules(source: Snapshot) -> list[Rule]:
     return sorted(rules_in(table, source.as_of), key=lambda rule: rule.rule_id)
 
 
-def _lay_changed(bench: duckdb.DuckDBPyConnection, snapshot: Snapshot, before: Snapshot, state: FittedState) -> None:
-    """Make ``changed`` and ``able`` (user_id) and ``eligible`` (item_id), a part of the customers at a time."""
-    bench.execute("create temp table changed (user_id varchar)")
+def _lay_able(bench: duckdb.DuckDBPyConnection, snapshot: Snapshot, state: FittedState) -> None:
+    """Make ``eligible`` (item_id), and ``able`` (user_id) of who has an event with such a product."""
     bench.execute("create temp table able (user_id varchar)")
     bench.register("eligible_idx", pa.table({c.ITEM_IDX: state.eligible[0]}))
     for bounds in _parts():
-        for table, source in (("older", before), ("newer", snapshot)):
-            _attach(bench, source, bounds)
-            sql = read_sql("scoring", "digests.sql")
-            bench.execute(f"create or replace temp table {table} as {sql}", bounds)
-        bench.execute(
-            "insert into changed select newer.user_id from newer left join older using (user_id) "
-            "where newer.digest is distinct from older.digest"
-        )
+        _attach(bench, snapshot, bounds)
         bench.execute(
             "insert into able select user_id from users semi join "
             "(from events semi join eligible_idx using (item_idx)) as known using (user_idx)"
