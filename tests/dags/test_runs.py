@@ -92,7 +92,7 @@ def test_training_then_publication(shop: Path, dags: dict[str, Any]) -> None:
 
 
 def test_publishing_again_is_a_skip(dags: dict[str, Any]) -> None:
-    again = run_dag(dags["recsys_publish"])
+    again = run_dag(dags["recsys_publish"], whole=True)
     assert {state for (task, _), state in again.items() if task == "publication"} == {"skipped"}
 
 

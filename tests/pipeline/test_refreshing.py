@@ -154,37 +154,31 @@ def test_customers_with_news_get_the_lists_of_a_whole_publication(settings: Sett
 
 
 def test_lists_with_products_that_may_not_be_recommended_any_more_are_made_anew(settings: Settings) -> None:
-    """Of customers by pseudonyms; who withdrew the consent keeps a list that nobody sees, and hinders nothing."""
+    """Of customers by pseudonyms. Who withdrew the consent keeps a list that nobody sees, and hinders nothing; who can have
+    no list any more gets the default list.
+    """
     settings = with_pseudonyms(settings)
     publish(settings, 0, FOR_YOU)
     shutil.rmtree(settings.resolved_home / "live")  # another machine's home may have none
     base = stored(settings, live(settings))
     (barred, _), (sold_out, _) = Counter(row["item_id"] for row in base).most_common()[-2:]
-    quiet, *holders = sorted({row["user_id"] for row in base if row["item_id"] in (barred, sold_out)})
+    quiet, bare, *holders = sorted({row["user_id"] for row in base if row["item_id"] in (barred, sold_out)})
     run_sql(
         settings,
         f"update shop.item_versions set available = false where item_id = '{sold_out}'",
         f"update shop.item_versions set recommendable = false where item_id = '{barred}'",
         f"update shop.users set is_personalised = false where user_id = '{quiet}'",
+        f"delete from shop.events where user_id = '{bare}'",
     )
     buy(settings)
     publish(settings, placements=FOR_YOU)
     assert live(settings).base_publication_id is not None
-    assert own_lists(settings, live(settings)) == {*BUYERS, *holders}
+    assert own_lists(settings, live(settings)) == {*BUYERS, *holders, bare}
     now = seen(settings, "for_you")
     assert quiet not in now
+    defaults = [[row[1:] for row in rows] for user, rows in now.items() if not is_customer(user)]
+    assert [row[1:] for row in now[bare]] in defaults
     assert {row[2] for rows in now.values() for row in rows}.isdisjoint({sold_out, barred})
-
-
-def test_who_can_have_no_list_any_more_gets_the_default_list_rather_than_that_of_the_base(settings: Settings) -> None:
-    run_sql(settings, f"delete from shop.events where user_id = '{NEXT}'")
-    buy(settings)
-    publish(settings, placements=FOR_YOU)
-    assert own_lists(settings, live(settings)) == {*BUYERS, NEXT}
-    with open_warehouse(settings, purpose="test") as warehouse:
-        [row] = warehouse.query(f"select attributes ->> 'segment' as segment from shop.users where user_id = '{NEXT}'")
-    now = seen(settings, "for_you")
-    assert [row[1:] for row in now[NEXT]] == [row[1:] for row in now[f"segment:{row['segment']}"]] != []
 
 
 def test_an_erased_customer_is_in_neither_and_the_others_lists_go_on(settings: Settings) -> None:
