@@ -115,6 +115,7 @@ def test_the_chain_runs_and_lists_are_published(two: TwoEnvironments) -> None:
 
 
 def test_what_a_stage_reports_is_that_very_error_and_retries_know_it(two: TwoEnvironments) -> None:
-    _, log = two.run(("recsys_rollback", {"placement": "for_you", "reason": "a test", "publication": "p-nowhere"}))
-    assert "p-nowhere" in log
-    assert "recsys.errors.NotFoundError" in log or "NotFoundError: " in log
+    ran, log = two.run(("recsys_rollback", {"placement": "for_you", "reason": "a test", "publication": "p-nowhere"}))
+    assert ran["states"]["recsys_rollback"] == {"rollback -1": "failed"}
+    assert "recsys.errors.RefusedError: p-nowhere is not live on for_you" in log
+    assert "another try can't help" in log
