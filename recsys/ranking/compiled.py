@@ -18,7 +18,8 @@ BLOCK: Final = 256  # rows at once: their columns stay in the processor's cache
 _UNCHANGED: Final = ("lambdarank", "rank_xendcg")  # objectives whose score is the sum of the leaves
 _WIDTHS: Final = (np.uint16, np.uint32, np.uint64)  # of a tree's leaves, a bit each
 _ZERO: Final = np.float32(1e-35)  # LightGBM takes what is not larger for zero
-_LOWEST: Final = np.array([0, *((i & -i).bit_length() - 1 for i in range(1, 1 << 16))], np.uint8)
+_SIXTEEN: Final = np.arange(1 << 16)
+_LOWEST: Final = np.log2(np.maximum(_SIXTEEN & -_SIXTEEN, 1)).astype(np.uint8)  # bit that is set, of sixteen
 
 
 @dataclass(frozen=True)
