@@ -100,7 +100,7 @@ def write_refreshed(
         Its other attributes.
     """
     if _rules(before) != _rules(snapshot):
-        return _none(folder, "other rules of the shop hold now")
+        return _none("other rules of the shop hold now")
     with engine(settings) as bench:
         _lay_able(bench, snapshot, state)
         bench.read_parquet(str(changed)).create_view("changed")
@@ -110,7 +110,7 @@ def write_refreshed(
         bench.execute("create temp table asked as " + read_sql("scoring", "asked.sql"))
         why_not = _why_not(bench, state)
         if why_not:
-            return _none(folder, why_not)
+            return _none(why_not)
         count = write_parquet(bench, "from asked", folder / ASKED_FILE)
         shown: dict[str, object] = {"shown": settings.publication.items}
         write_parquet(bench, read_sql("scoring", "taken.sql"), folder / TAKEN_FILE, shown)
@@ -182,7 +182,5 @@ def _count(bench: duckdb.DuckDBPyConnection, rows: str) -> int:
     return int(count)
 
 
-def _none(folder: Path, why: str) -> dict[str, Any]:
-    for name in (ASKED_FILE, TAKEN_FILE):
-        (folder / name).unlink(missing_ok=True)
+def _none(why: str) -> dict[str, Any]:
     return {"count": 0, "others": 0, "why_not": why}
