@@ -141,8 +141,7 @@ def record_decision(
             "A canary is begun with its lists, by start_canary; the ledger alone would show nobody any."
         )
     with warehouse.transaction() as connection:
-        # Before anything is read: who decides meanwhile takes this number, and then it is not ours any more.
-        number = _next_number(connection)
+        number = next_number(connection)
         history = list_decisions(warehouse, placement, connection=connection)
         repeated = _same_ruling(history, ruling)
         if repeated is not None:
@@ -154,9 +153,16 @@ def record_decision(
         return add_decision(warehouse, connection, ruling, now=now, number=number)
 
 
-def add_decision(
-    warehouse: Warehouse, connection: Connection, ruling: Ruling, *, now: datetime, number: int | None = None
-) -> str:
+def next_number(connection: Connection) -> int:
+    """Return the number that a decision would have now.
+
+    Whoever decides by what is stored takes it before reading that: a decision that is made meanwhile has the number
+    then, and :func:`add_decision` refuses this one, which was made by what is true no more.
+    """
+    return 1 + int(connection.execute(text(read_sql("publication", "last_decision.sql"))).scalar_one())
+
+
+def add_decision(warehouse: Warehouse, connection: Connection, ruling: Ruling, *, now: datetime, number: int) -> str:
     """Add a decision and the aliases that follow from it, in the caller's transaction.
 
     Args:
@@ -164,7 +170,7 @@ def add_decision(
         connection: the transaction.
         ruling: what is decided.
         now: naive UTC.
-        number: its place in the ledger, taken before what the caller read to decide; the next one if None.
+        number: its place in the ledger, by :func:`next_number` before the caller read what it decides by.
 
     Returns:
         The id of the decision.
@@ -174,7 +180,6 @@ def add_decision(
         ConflictError: if another decision was added at the same moment.
     """
     _check(ruling)
-    number = _next_number(connection) if number is None else number
     decision_id = f"{ruling.placement}-{number:06d}"
     restored_name, restored_version = ruling.restored or (None, None)
     row = {
@@ -309,10 +314,6 @@ def mark_written(warehouse: Warehouse, *, model_name: str, alias: str, version: 
                 f"The ledger has no alias {alias!r} of the model {model_name!r}, so nothing was "
                 f"to be written. Aliases are {', '.join(ALIASES)}; they follow from decisions."
             )
-
-
-def _next_number(connection: Connection) -> int:
-    return 1 + int(connection.execute(text(read_sql("publication", "last_decision.sql"))).scalar_one())
 
 
 def _check(ruling: Ruling) -> None:

@@ -80,9 +80,10 @@ def start_canary(
         require_place(warehouse, publication.placement, version)
         attempt, found = prepare(warehouse, settings, publication, now=now, kind=CANARY)
         with warehouse.transaction() as connection:
+            number = ledger.next_number(connection)
             require_place(warehouse, publication.placement, version, connection=connection)
             ruling = canary_ruling(publication.placement, version, share, decided_by, channel, reason)
-            decision_id = ledger.add_decision(warehouse, connection, ruling, now=now)
+            decision_id = ledger.add_decision(warehouse, connection, ruling, now=now, number=number)
             begun = _begin(warehouse, connection, publication, share, now=now)
             _raise(connection, publication, found, begun, attempt=attempt, decision_id=decision_id, now=now)
             record_canary_move(connection, begun, "started", decision_id=decision_id, now=now)

@@ -54,6 +54,7 @@ def widen_canary(
     settings.placement(placement)
     check_share_and_reason(share, reason)
     with warehouse.transaction() as connection:
+        number = ledger.next_number(connection)
         before = require_running(warehouse, placement, canary_id=canary_id, connection=connection)
         if share < before.share:
             raise SettingsError(
@@ -63,7 +64,7 @@ def widen_canary(
         if share > before.share:
             version = (before.model_name, before.model_version)
             ruling = canary_ruling(placement, version, share, decided_by, channel, reason)
-            decision_id = ledger.add_decision(warehouse, connection, ruling, now=now)
+            decision_id = ledger.add_decision(warehouse, connection, ruling, now=now, number=number)
             moved = move_canary(connection, replace(before, share=share, highest_hash=highest_hash(share)))
             named = {"publication_id": moved.publication_id, "decision_id": decision_id, "now": now}
             require_one(run(connection, "show_canary", **named), moved)
@@ -106,11 +107,12 @@ def withdraw_canary(
     settings.placement(placement)
     check_share_and_reason(0.0, reason)
     with warehouse.transaction() as connection:
+        number = ledger.next_number(connection)
         before = require_running(warehouse, placement, canary_id=canary_id, connection=connection)
         version = (before.model_name, before.model_version)
         ruling = ledger.Ruling(placement, version, ledger.REJECTED, decided_by, channel, f"canary withdrawn: {reason}")
         # The rejection ends it.
-        ledger.add_decision(warehouse, connection, ruling, now=now)
+        ledger.add_decision(warehouse, connection, ruling, now=now, number=number)
     export_live(warehouse, settings)
     return find_canary(warehouse, before.canary_id)
 
@@ -149,11 +151,12 @@ def promote_canary(
     settings.placement(placement)
     check_share_and_reason(0.0, reason)
     with warehouse.transaction() as connection:
+        number = ledger.next_number(connection)
         before = require_running(warehouse, placement, canary_id=canary_id, connection=connection)
         pointer = read_pointer(warehouse, placement, connection=connection)
         version = (before.model_name, before.model_version)
         ruling = ledger.Ruling(placement, version, ledger.APPROVED, decided_by, channel, f"canary promoted: {reason}")
-        decision_id = ledger.add_decision(warehouse, connection, ruling, now=now)
+        decision_id = ledger.add_decision(warehouse, connection, ruling, now=now, number=number)
         names = {"placement": placement, "publication_id": before.publication_id, "now": now}
         was = {"expected": pointer.publication_id, "fence": pointer.fence}
         require_one(run(connection, "move_pointer", **names, **was), before)

@@ -57,6 +57,7 @@ def rollback(
     """
     settings.placement(placement)
     with warehouse.transaction() as connection:
+        number = ledger.next_number(connection)
         pointer = read_pointer(warehouse, placement, connection=connection)
         if withdraw is not None and pointer.publication_id != withdraw:
             raise RefusedError(
@@ -100,7 +101,7 @@ def rollback(
             reason,
             restored=(target.model_name, target.model_version),
         )
-        ledger.add_decision(warehouse, connection, ruling, now=now)
+        ledger.add_decision(warehouse, connection, ruling, now=now, number=number)
     export_live(warehouse, settings)
     return _again(warehouse, target)
 

@@ -260,7 +260,13 @@ def backfill(stack: Stack, first: str, last: str) -> list[Run]:
         "reprocess_behavior": "completed",
         "dag_run_conf": {"placements": ["for_you"]},
     }
-    made = stack.api._send("POST", "/backfills", json=asked).json()["id"]
+
+    def ask() -> int | None:
+        """On SQLite, Airflow refuses while its scheduler writes, leaves nothing behind, and wants to be asked again."""
+        answer = stack.api._send("POST", "/backfills", json=asked, allow=(503,))
+        return int(answer.json()["id"]) if answer.is_success else None
+
+    made = until(stack, ask, "backfill that Airflow accepts")
     until(stack, lambda: stack.api._send("GET", f"/backfills/{made}").json()["completed_at"], "end of the backfill")
     return [run for run in stack.api.runs("recsys_backfill", limit=100) if run.run_type == "backfill"]
 

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 import pytest
+from sqlalchemy import Connection, Engine, event
 
 from recsys import ledger
 from recsys.errors import RecsysError
@@ -111,14 +112,65 @@ def test_a_rollback_beside_a_move_leaves_no_canary(settings: Settings, first: Mo
             assert running_canary(warehouse, PLACEMENT) is None
 
 
-def test_only_one_of_two_starts_counts(settings: Settings) -> None:
-    def begin(name: str, version: str) -> Move:
-        files = lists_of(settings, name, version=version)
-        return lambda warehouse, settings: start_canary(warehouse, settings, files, share=0.5, **WHO, now=at(2))
+def begin(settings: Settings, name: str, version: str) -> Move:
+    files = lists_of(settings, name, version=version)
+    return lambda warehouse, settings: start_canary(warehouse, settings, files, share=0.5, **WHO, now=at(2))
 
-    met = at_once(settings, begin("c1", "2"), begin("c2", "3"))
-    assert sorted(error is None for error in met) == [False, True]
+
+def require_one_start(settings: Settings) -> None:
     with open_warehouse(settings, purpose="test") as warehouse:
         assert len(list_canaries(warehouse)) == 1
         assert [entry.verdict for entry in ledger.list_decisions(warehouse)] == ["approved", "canary"]
         check(warehouse)
+
+
+def test_only_one_of_two_starts_counts(settings: Settings) -> None:
+    met = at_once(settings, begin(settings, "c1", "2"), begin(settings, "c2", "3"))
+    assert sorted(error is None for error in met) == [False, True]
+    require_one_start(settings)
+
+
+# What a decision reads of the ledger, and what it writes there: with all that it read before, or all but that.
+READS, WRITES = "max(decision_number)", "insert into recsys.decisions"
+
+
+def between(settings: Settings, statement: str, move: Move, other: Move) -> RecsysError | None:
+    """Run a move, and another one from its begin to its end just before a statement of the first; return its error."""
+    others: list[Move] = [other]
+
+    def interrupt(_connection: Connection, _cursor: object, sql: str, *_: object) -> None:
+        if statement in sql and others:
+            second = others.pop()
+            with open_warehouse(settings, purpose="test") as warehouse:
+                second(warehouse, settings)
+
+    event.listen(Engine, "before_cursor_execute", interrupt)
+    try:
+        with open_warehouse(settings, purpose="test") as warehouse:
+            move(warehouse, settings)
+    except RecsysError as error:
+        return error
+    finally:
+        event.remove(Engine, "before_cursor_execute", interrupt)
+        assert not others
+    return None
+
+
+@pytest.mark.parametrize("statement", [READS, WRITES])
+def test_a_start_in_the_middle_of_another_one(settings: Settings, statement: str) -> None:
+    assert between(settings, statement, begin(settings, "c1", "2"), begin(settings, "c2", "3")) is not None
+    require_one_start(settings)
+
+
+@pytest.mark.parametrize("statement", [READS, WRITES])
+@pytest.mark.parametrize(
+    ("move", "other"), [(withdraw, promote), (promote, withdraw), (withdraw, roll_back), (widen, withdraw)]
+)
+def test_a_move_that_another_one_overtakes_is_refused(
+    settings: Settings, move: Move, other: Move, statement: str
+) -> None:
+    with open_warehouse(settings, purpose="test") as warehouse:
+        start(warehouse, settings, 0.5, day=2)
+        assert between(settings, statement, move, other) is not None
+        check(warehouse)
+        assert running_canary(warehouse, PLACEMENT) is None
