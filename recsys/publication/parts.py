@@ -33,6 +33,12 @@ class Stored:
     parts: tuple[int, ...] = ()
 
 
+def count_changed_lists(warehouse: Warehouse) -> None:
+    """Let a server count the lists anew if many were just written: else it takes them for a few for some minutes."""
+    if warehouse.dialect == _POSTGRESQL:
+        warehouse.query("select recsys.count_changed_lists()")
+
+
 def stored_lists_query(warehouse: Warehouse) -> str:
     """Return the query for the stored lists of a placement: subject_id, list_hash and part; null without parts."""
     is_in_parts = warehouse.dialect == _POSTGRESQL

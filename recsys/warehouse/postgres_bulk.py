@@ -1,42 +1,94 @@
 """Bulk reads and writes of PostgreSQL: ADBC out, COPY in."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import re
+from collections.abc import Generator, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import duckdb
 import pyarrow as pa
 import pyarrow.csv as pacsv
-from sqlalchemy import Connection, Engine, make_url, text
+from adbc_driver_manager import Error as AdbcError
+from psycopg import ClientCursor
+from psycopg.conninfo import make_conninfo
+from psycopg.copy import QueuedLibpqWriter
+from sqlalchemy import Connection, Engine, text
 
 from recsys.warehouse.names import quoted, split_table
 
+BATCH_BYTES: Final = 4 << 20
+"""Of a batch that is read, about."""
+_STATEMENT: Final = re.compile(r"\s*^(LINE \d+|Query was): .*\Z", re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Connected:
+    """A connection of ADBC's, and the engine whose dialect and types its statements are written in."""
+
+    adbc: Any
+    engine: Engine
+
 
 @contextmanager
-def connected(engine: Engine) -> Iterator[Any]:
+def connected(engine: Engine) -> Iterator[Connected]:
     """Open a connection of ADBC's for :func:`open_reader`; it asks the server for all its types first."""
     # Loaded here: the driver is of no use to the embedded warehouse.
     from adbc_driver_postgresql import dbapi as adbc
 
-    url = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
-    with adbc.connect(url) as connection:
-        yield connection
+    # Not as a URL: libpq does not read spaces in one as SQLAlchemy writes them.
+    _, named = engine.dialect.create_connect_args(engine.url)
+    named.pop("context", None)  # for psycopg alone
+    with adbc.connect(make_conninfo(**named)) as connection:
+        yield Connected(connection, engine)
 
 
 @contextmanager
 def open_reader(
-    connection: Any, sql: str, params: Mapping[str, Any], batch_rows: int
+    connection: Connected, sql: str, params: Mapping[str, Any], batch_rows: int
 ) -> Iterator[pa.RecordBatchReader]:
     """Read a result in batches; ADBC cuts them by bytes, so ``batch_rows`` is not used."""
-    # The asyncpg dialect is used for its compiler alone: it numbers the parameters and states their types,
-    # and ADBC needs both.
-    numbering = make_url("postgresql+asyncpg://").get_dialect()()
-    compiled = text(sql).bindparams(**params).compile(dialect=numbering)
-    values = [compiled.params[name] for name in compiled.positiontup or ()]
-    with connection.cursor() as cursor:
-        cursor.execute(str(compiled), values or None)
-        yield cursor.fetch_record_batch()
+    from adbc_driver_postgresql import StatementOptions
+
+    with connection.adbc.cursor() as cursor:
+        cursor.adbc_statement.set_options(**{StatementOptions.BATCH_SIZE_HINT_BYTES.value: str(BATCH_BYTES)})
+        with _without_statement():
+            cursor.execute(_written_out(connection.engine, sql, params))
+        reader = cursor.fetch_record_batch()
+        with closing(_ahead(reader)) as batches:
+            yield pa.RecordBatchReader.from_batches(reader.schema, batches)
+
+
+def _written_out(engine: Engine, sql: str, params: Mapping[str, Any]) -> str:
+    """Return a statement with its values in it, quoted by the driver.
+
+    Where it is given values beside the statement, ADBC returns the whole result as one batch, however large it is.
+    """
+    compiled = text(sql).bindparams(**params).compile(dialect=engine.dialect)
+    with engine.connect() as connection:
+        driver: Any = connection.connection.driver_connection
+        return str(ClientCursor(driver).mogrify(str(compiled), compiled.params))
+
+
+@contextmanager
+def _without_statement() -> Iterator[None]:
+    """Raise what ADBC raises without the statement that it repeats, in which a value may be a secret."""
+    try:
+        yield
+    except AdbcError as error:
+        said = _STATEMENT.sub("", str(error))
+        raise type(error)(said, status_code=error.status_code, sqlstate=error.sqlstate) from None
+
+
+def _ahead(reader: pa.RecordBatchReader) -> Generator[pa.RecordBatch, None, None]:
+    """Give the batches of a reader, of which one is read while the one before is worked on."""
+    with ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as pool:
+        coming = pool.submit(next, reader, None)
+        while (batch := coming.result()) is not None:
+            coming = pool.submit(next, reader, None)
+            yield batch
 
 
 def write_parquet(engine: Engine, sql: str, params: Mapping[str, Any], path: Path) -> None:
@@ -61,8 +113,12 @@ def append(connection: Connection, target: str, data: pa.Table | pa.RecordBatchR
     batches = data.to_batches() if isinstance(data, pa.Table) else data
     driver: Any = connection.connection.driver_connection
     count = 0
-    # In Arrow's CSV every text stands in quotes and a null is nothing at all, as COPY wants it.
-    with driver.cursor() as cursor, cursor.copy(f"copy {schema}.{name} ({columns}) from stdin csv") as copy:
+    # In Arrow's CSV every text stands in quotes and a null is nothing at all, as COPY wants it. The writer sends in a
+    # thread of its own, so that the next batch is made meanwhile.
+    with (
+        driver.cursor() as cursor,
+        cursor.copy(f"copy {schema}.{name} ({columns}) from stdin csv", writer=QueuedLibpqWriter(cursor)) as copy,
+    ):
         for batch in batches:
             copy.write(_as_csv(batch))
             count += batch.num_rows

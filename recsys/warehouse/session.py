@@ -135,7 +135,7 @@ class Warehouse:
 
         Args:
             sql: one statement with ``:name`` parameters.
-            params: their values.
+            params: their values: texts, whole numbers, moments, truth values. Cast another number to its type.
             batch_rows: rows of a batch; DuckDB keeps to it, PostgreSQL's driver cuts batches by bytes.
 
         Raises:

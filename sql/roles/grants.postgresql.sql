@@ -48,7 +48,8 @@ grant execute on function
     recsys.attach_list_part(text),
     recsys.uses_list_part(text, bigint),
     recsys.remove_list_orphans(text),
-    recsys.drop_unused_list_parts(text)
+    recsys.drop_unused_list_parts(text),
+    recsys.count_changed_lists()
 to recsys_publish;
 
 -- Sees what customers see.

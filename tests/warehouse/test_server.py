@@ -1,5 +1,6 @@
 """Connections to a real PostgreSQL server: what they are told, and what becomes of work that it undoes."""
 
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from recsys.errors import TransientWarehouseError, WarehouseError
 from recsys.settings import Settings
 from recsys.warehouse import Warehouse, open_warehouse, retried
+from recsys.warehouse.postgres_bulk import BATCH_BYTES
 from tests.support.engines import POSTGRESQL
 from tests.support.postgres import execute_on
 from tests.support.warehouse import make_settings
@@ -56,6 +58,44 @@ def test_a_statement_that_takes_too_long_is_ended(warehouse_url: str, tmp_path: 
         pytest.raises(WarehouseError, match="RECSYS_STATEMENT_TIMEOUT_SECONDS"),
     ):
         warehouse.query("select cast(pg_sleep(60) as text)")
+
+
+def test_a_large_result_comes_in_small_batches_also_where_the_statement_has_values(opened: Warehouse) -> None:
+    query = "select number, repeat(:letter, 100) as letters from generate_series(:first, 200000) as made (number)"
+    with opened.read_arrow(query, {"letter": "%'\\", "first": 1}) as reader:
+        batches = list(reader)
+    assert sum(batch.num_rows for batch in batches) == 200_000
+    assert max(batch.nbytes for batch in batches) < 2 * BATCH_BYTES
+    assert {text for batch in batches for text in batch["letters"].unique().to_pylist()} == {"%'\\" * 100}
+
+
+def test_a_reader_that_is_left_early_leaves_the_connection_usable(opened: Warehouse) -> None:
+    with opened.reading() as read:
+        with read("select repeat('x', 1000) as letters from generate_series(1, 100000)") as reader:
+            reader.read_next_batch()
+        with read("select 1 as one") as reader:
+            assert reader.read_all().to_pylist() == [{"one": 1}]
+
+
+def test_what_fails_while_rows_are_read_is_an_error_of_the_warehouse(opened: Warehouse) -> None:
+    query = "select 1 / (400000 - number) as share, repeat('x', 100) from generate_series(1, 500000) as made (number)"
+    with pytest.raises(WarehouseError, match="division by zero"), opened.read_arrow(query) as reader:
+        reader.read_all()
+    with (
+        pytest.raises(WarehouseError, match="division by zero"),
+        opened.read_arrow(query) as reader,
+        duckdb.connect() as bench,
+    ):
+        bench.from_arrow(reader).aggregate("sum(share)").fetchall()
+
+
+@pytest.mark.parametrize("query", ["select * from nowhere where name = :name", "select 1 / 0 where :name = :name"])
+def test_an_error_repeats_no_value_of_a_statement(opened: Warehouse, query: str) -> None:
+    with pytest.raises(WarehouseError) as raised, opened.read_arrow(query, {"name": "a planted value"}):
+        pass
+    told = "".join(traceback.format_exception(raised.value))
+    assert "nowhere" in told or "division by zero" in told
+    assert "planted" not in told
 
 
 def test_a_connection_that_was_cut_between_two_pieces_of_work_is_replaced(opened: Warehouse, postgres_url: str) -> None:
