@@ -33,10 +33,13 @@ class Stored:
     parts: tuple[int, ...] = ()
 
 
-def count_changed_lists(warehouse: Warehouse) -> None:
-    """Let a server count the lists anew if many were just written: else it takes them for a few for some minutes."""
+def count_lists_of(warehouse: Warehouse, publication_id: str) -> None:
+    """See that a server knows of the lists of a publication that is to be a base.
+
+    It takes those that were just written for a few, and would compare each with each.
+    """
     if warehouse.dialect == _POSTGRESQL:
-        warehouse.query("select recsys.count_changed_lists()")
+        warehouse.query("select recsys.count_lists_of(:publication_id)", {"publication_id": publication_id})
 
 
 def stored_lists_query(warehouse: Warehouse) -> str:

@@ -34,7 +34,7 @@ from recsys.do_not_process import DoNotProcess
 from recsys.errors import ConflictError, ContractError
 from recsys.pseudonyms import PATTERN
 from recsys.publication.bases import load_stored_own, require_main, whole_totals
-from recsys.publication.parts import Stored, count_changed_lists, store_rows, stored_lists_query
+from recsys.publication.parts import Stored, count_lists_of, store_rows, stored_lists_query
 from recsys.publication.records import MAIN, NewPublication, find_publication
 from recsys.publication.statements import lock_storage, run
 from recsys.publication.totals import Totals, totals
@@ -156,7 +156,7 @@ def stage(
     """
     require_main(publication, kind)
     if publication.base is not None:
-        count_changed_lists(warehouse)
+        count_lists_of(warehouse, publication.base)
     with warehouse.transaction() as connection:
         lock_storage(connection, publication.placement)
         run(connection, "ensure_pointer", placement=publication.placement)

@@ -49,7 +49,7 @@ grant execute on function
     recsys.uses_list_part(text, bigint),
     recsys.remove_list_orphans(text),
     recsys.drop_unused_list_parts(text),
-    recsys.count_changed_lists()
+    recsys.count_lists_of(text)
 to recsys_publish;
 
 -- Sees what customers see.

@@ -27,15 +27,20 @@ $$;
 
 alter function recsys.remove_list_orphans(text) set enable_nestloop = off;
 
--- Counts the lists anew if one in ten has changed since that was done, as the server itself does within minutes.
--- Returns whether they were counted.
-create function recsys.count_changed_lists() returns boolean
+-- Counts all lists anew unless those of a publication were there when that was done last, as the server itself does
+-- within minutes. Returns whether they were counted.
+create function recsys.count_lists_of(publication text) returns boolean
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
-declare
-    lists oid := 'recsys.publication_lists'::regclass;
-    known real := (select reltuples from pg_class where oid = lists);
 begin
-    if pg_stat_get_mod_since_analyze(lists) <= 1000 + .1 * greatest(known, 0) then
+    if exists (
+        select 1
+        from pg_stats
+        where
+            schemaname = 'recsys'
+            and tablename = 'publication_lists'
+            and attname = 'publication_id'
+            and publication = any(most_common_vals::text::text[])
+    ) then
         return false;
     end if;
     analyze recsys.publication_lists;
@@ -43,4 +48,4 @@ begin
 end
 $$;
 
-revoke all on function recsys.count_changed_lists() from public;
+revoke all on function recsys.count_lists_of(text) from public;

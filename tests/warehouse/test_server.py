@@ -19,6 +19,7 @@ CUT = (
     "select pg_terminate_backend(pid, 5000) from pg_stat_activity "
     "where query like '%generate_series(1, 500000)%' and pid <> pg_backend_pid()"
 )
+PLANTED = "a-value-that-nobody-should-see"
 OWN = "select pg_backend_pid() as pid"
 
 
@@ -91,11 +92,11 @@ def test_what_fails_while_rows_are_read_is_an_error_of_the_warehouse(opened: War
 
 @pytest.mark.parametrize("query", ["select * from nowhere where name = :name", "select 1 / 0 where :name = :name"])
 def test_an_error_repeats_no_value_of_a_statement(opened: Warehouse, query: str) -> None:
-    with pytest.raises(WarehouseError) as raised, opened.read_arrow(query, {"name": "a planted value"}):
+    with pytest.raises(WarehouseError) as raised, opened.read_arrow(query, {"name": PLANTED}):
         pass
     told = "".join(traceback.format_exception(raised.value))
     assert "nowhere" in told or "division by zero" in told
-    assert "planted" not in told
+    assert PLANTED not in told
 
 
 def test_a_connection_that_was_cut_between_two_pieces_of_work_is_replaced(opened: Warehouse, postgres_url: str) -> None:
