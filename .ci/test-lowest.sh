@@ -16,7 +16,7 @@ export UV_HTTP_TIMEOUT="${UV_HTTP_TIMEOUT:-120}"
 [ -x "$lowest/bin/python" ] || "$venv/bin/uv" venv --quiet --python 3.11 "$lowest"
 "$venv/bin/uv" pip sync --quiet --python "$lowest/bin/python" --require-hashes .ci/lowest.lock
 "$lowest/bin/python" -m pytest -p no:cacheprovider \
-    tests/warehouse tests/test_settings.py tests/test_snapshot.py tests/test_artifacts.py tests/publication/test_publish.py \
+    tests/warehouse tests/test_settings.py tests/snapshot tests/test_artifacts.py tests/publication/test_publish.py \
     tests/pipeline/test_chain.py tests/pipeline/test_champion.py tests/registry/test_models.py \
     tests/candidates/test_generators.py tests/ranking tests/tuning tests/evaluation/test_significance.py \
     tests/features/test_by_hand.py tests/load/test_whole_or_nothing.py tests/dags/test_parsing.py "$@"
