@@ -14,11 +14,19 @@ from recsys import pipeline, registry
 from recsys.assets import assets_root
 from recsys.errors import NotFoundError
 from recsys.moments import clock
-from recsys.publication import Canary, customer_list, find_publication, running_canary
+from recsys.publication import (
+    Canary,
+    PublicationRecord,
+    customer_list,
+    find_publication,
+    live_publication,
+    running_canary,
+)
 from recsys.settings import Settings, load_settings
 from recsys.warehouse import open_warehouse
 from tests.support.airflow_home import migrate_database
-from tests.support.warehouse import write_small_shop
+from tests.support.planted import Event, add_events
+from tests.support.warehouse import item_id, user_id, write_small_shop
 
 # Enough to go through every stage; how good the model is, is measured elsewhere.
 QUICK = {
@@ -94,6 +102,32 @@ def test_training_then_publication(shop: Path, dags: dict[str, Any]) -> None:
 def test_publishing_again_is_a_skip(dags: dict[str, Any]) -> None:
     again = run_dag(dags["recsys_publish"], whole=True)
     assert {state for (task, _), state in again.items() if task == "publication"} == {"skipped"}
+
+
+def test_between_whole_publications_customers_with_news_alone_get_new_lists(
+    dags: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RECSYS_WHOLE_EVERY_DAYS", "7")
+    settings, buyer = load_settings(), user_id(7)
+    before = {name: publication_of(settings, name) for name in settings.placements}
+    with open_warehouse(settings, purpose="test") as warehouse:
+        add_events(warehouse, [Event(buyer, item_id(3), datetime(2025, 1, 1, 12), name="news")])
+    states = run_dag(dags["recsys_publish"], whole=False)  # a DAG keeps what it was given before in this process
+    assert [state for (task, _), state in states.items() if task == "publication"] == ["success"] * len(before)
+    now = {name: publication_of(settings, name) for name in before}
+    assert {name: one.base_publication_id for name, one in now.items()} == {
+        name: one.publication_id for name, one in before.items()
+    }
+    with open_warehouse(settings, purpose="test") as warehouse:
+        query = "select distinct subject_id from recsys.publication_lists where publication_id = :id and bucket >= 0"
+        assert warehouse.query(query, {"id": now["for_you"].publication_id}) == [{"subject_id": buyer}]
+
+
+def publication_of(settings: Settings, placement: str) -> PublicationRecord:
+    with open_warehouse(settings, purpose="test") as warehouse:
+        found = live_publication(warehouse, placement)
+    assert found is not None
+    return found
 
 
 def test_only_the_placements_that_were_asked_for_are_published(dags: dict[str, Any]) -> None:
