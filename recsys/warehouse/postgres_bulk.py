@@ -114,7 +114,7 @@ def append(connection: Connection, target: str, data: pa.Table | pa.RecordBatchR
     driver: Any = connection.connection.driver_connection
     count = 0
     # In Arrow's CSV every text stands in quotes and a null is nothing at all, as COPY wants it. The writer sends in a
-    # thread of its own, so that the next batch is made meanwhile.
+    # thread of its own, so that the next batch is made meanwhile; at most 128 MB wait for it.
     with (
         driver.cursor() as cursor,
         cursor.copy(f"copy {schema}.{name} ({columns}) from stdin csv", writer=QueuedLibpqWriter(cursor)) as copy,
