@@ -122,10 +122,18 @@ def show_published(console: "Console", published: list[dict[str, Any]]) -> None:
 
 def show_waiting(console: "Console", waiting: list[dict[str, Any]]) -> None:
     """Print which versions wait for a decision, or failed the gate."""
+    from recsys.evaluation.gate import PASSED
+
     for row in waiting:
         why = row.get("why", "it needs a decision")
         text = f"{row['placement']}: version {row['version']} of {row['model']} is not promoted: {why}"
         console.print(text, markup=False)
-        console.print(
-            f"  To decide: recsys approve {row['model']} {row['version']} --reason WHY, or recsys reject.", markup=False
-        )
+        version = f"{row['model']} {row['version']}"
+        if row["gate"] == PASSED:
+            told = f"To decide: recsys approve {version} --reason WHY, or recsys reject."
+        else:
+            told = (
+                "More data may do, or other settings. To let it serve all the same: "
+                f"recsys approve {version} --override --reason WHY, then recsys run --placement {row['placement']}"
+            )
+        console.print(f"  {told}", markup=False)

@@ -83,7 +83,7 @@ def publications(
         return
     console = make_console()
     if not records:
-        console.print("Nothing was published yet. recsys run publishes.")
+        console.print("Nothing was published yet. recsys run publishes, or says why a version may not go live.")
         return
     console.print(publication_table(records))
     for record in records:

@@ -129,7 +129,7 @@ def promote(settings: Settings, *, verdicts: list[dict[str, Any]], now: datetime
 
     Returns:
         ``promoted`` (the versions that serve, also those that did before), ``waiting`` (the others, with
-        ``why``) and ``moved_by_person`` (see :func:`recsys.pipeline.aliases.reconcile_aliases`).
+        ``gate`` and ``why``) and ``moved_by_person`` (see :func:`recsys.pipeline.aliases.reconcile_aliases`).
     """
     with open_warehouse(settings, purpose="decide on a version") as warehouse:
         migrate(warehouse)
@@ -141,7 +141,11 @@ def promote(settings: Settings, *, verdicts: list[dict[str, Any]], now: datetime
     moved = reconcile_aliases(settings, aliases, now)
     return {
         "promoted": [_shown(one.verdict) for one in settled if one.is_promoted],
-        "waiting": [{**_shown(one.verdict), "why": one.why} for one in settled if not one.is_promoted],
+        "waiting": [
+            {**_shown(one.verdict), "gate": one.verdict["gate"], "why": one.why}
+            for one in settled
+            if not one.is_promoted
+        ],
         "moved_by_person": moved,
     }
 

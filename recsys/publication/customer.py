@@ -77,7 +77,7 @@ def find_list(query: Query, settings: Settings, user_id: str, placement: str) ->
     if not rows:
         raise NotFoundError(
             f"Nothing is published on {placement} yet, so there is no list to show. "
-            f"Publish one with: recsys run --placement {placement}"
+            f"Publish one with: recsys run --placement {placement}, which also says why a version may not go live."
         )
     first = rows[0]
     subject = first["user_id"]

@@ -67,12 +67,15 @@ def run_demo(
     with Stack(settings, console) as stack:
         load_demo_shop(settings, console, customers=customers, promotions=promotions)
         make_ready(stack)
+        console.print(addresses(stack))
         result = run_chain(stack)
         show_summary(stack, result.versions, result.metrics, result.publications)
-        console.print(addresses(stack))
         console.print(f"All done in {clock_text(time.monotonic() - began)}.")
         if not exit_after:
+            console.print(addresses(stack))
             wait_for_ctrl_c(stack)
+        elif not stack.attached:
+            console.print("Airflow and MLflow are stopped now; recsys up starts them again, with all that was made.")
 
 
 def load_demo_shop(
