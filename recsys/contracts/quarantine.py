@@ -12,6 +12,7 @@ from sqlalchemy import Connection, bindparam, text
 
 from recsys import columns as c
 from recsys.assets import read_sql
+from recsys.contracts.rows import TABLES
 from recsys.contracts.rules import written_rules
 from recsys.errors import NotFoundError, RefusedError, SettingsError
 from recsys.warehouse import Warehouse
@@ -171,11 +172,16 @@ def repair(
     Raises:
         NotFoundError: if there is no such row.
         SettingsError: if it has no such column, or several rows' ids begin so.
-        RefusedError: if it was replayed already.
+        RefusedError: if it was replayed already, or is no row of the shop's tables.
     """
     entry = one_quarantined(warehouse, beginning)
     if entry.status == REPLAYED:
         raise RefusedError(f"{entry.quarantine_id[:SHORT]} was replayed already: it is in {entry.source_table} again.")
+    if entry.source_table.removeprefix(f"{c.SHOP}.") not in TABLES:
+        raise RefusedError(
+            f"{entry.quarantine_id[:SHORT]} is a line of {entry.source_table} as it was read, which can't be put back "
+            "by itself: mend the source and load it again."
+        )
     unknown = sorted(set(values) - set(entry.row))
     if unknown:
         raise SettingsError(

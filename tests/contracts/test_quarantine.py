@@ -244,6 +244,20 @@ def test_what_a_load_left_out_is_put_in_and_waits_again_after_the_next_load(comm
     assert rows(settings, count) == [{"n": 2, "q": 3.0}]
 
 
+def test_a_line_that_could_not_be_read_is_mended_in_the_source(settings: Settings, tmp_path: Path) -> None:
+    head = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country"
+    lines = [f"{n},S{n % 3},Milk,1,2024-01-{n:02} 10:00,2.5,{n % 4},UK" for n in range(1, 31)]
+    orders = tmp_path / "orders.csv"
+    orders.write_text("\n".join([head, *lines, "31,S1,Milk,many,2024-01-31 10:00,2.5,1,UK"]) + "\n")
+    load_source(settings, "orders", data_dir=orders, now=NOW)
+    with (
+        open_warehouse(settings, purpose="test") as warehouse,
+        pytest.raises(RefusedError, match="mend the source and load it again"),
+    ):
+        [entry] = find_quarantined(warehouse)
+        contracts.repair(warehouse, entry.quarantine_id, {"quantity": "2"}, by="anna", now=NOW)
+
+
 CAMPAIGNS = """
     insert into shop.campaigns values
     ('spring', 'ann', 'mail', timestamp '2024-03-02', timestamp '2024-03-09', timestamp '2024-03-02'),
