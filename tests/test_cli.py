@@ -1,6 +1,5 @@
 """The command line: what it prints, how it ends, and that it is documented."""
 
-import io
 import json
 import os
 import subprocess
@@ -10,11 +9,9 @@ from pathlib import Path
 
 import pytest
 import typer.main
-from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from recsys.cli import app
-from recsys.cli.chain import show_waiting
 from recsys.cli.stages import StageMeter, describe, peak_mib, reset_peak
 from recsys.publication import publish, start_canary
 from recsys.settings import Settings
@@ -182,14 +179,6 @@ def test_nothing_published_yet_says_how(home: Path, tmp_path: Path) -> None:
     assert "Nothing was published yet" in run("publications").output
     assert "none approved" in run("status").output
     assert "Nothing is live" in run("rollback").stderr
-
-
-@pytest.mark.parametrize(("gate", "flag"), [("passed", ""), ("failed", "--override ")])
-def test_who_may_not_go_live_is_told_with_the_command_that_lets_it(gate: str, flag: str) -> None:
-    row = {"placement": "for_you", "model": "recsys_for_you", "version": "1", "gate": gate, "why": "The rule fails."}
-    told = io.StringIO()
-    show_waiting(Console(file=told, width=200), [row])
-    assert f"recsys approve recsys_for_you 1 {flag}--reason WHY" in told.getvalue()
 
 
 def test_a_warehouse_without_tables_says_what_to_run(home: Path, tmp_path: Path) -> None:

@@ -1,16 +1,19 @@
 """Deciding about versions: by the policy and by people, and what MLflow shows of it afterwards."""
 
+import io
 import json
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from recsys import pipeline, registry
 from recsys.artifacts import local_path
 from recsys.cli import app
+from recsys.cli.chain import show_waiting
 from recsys.errors import ConflictError, NotFoundError, RegistryError, SettingsError
 from recsys.settings import Settings
 from tests.support.chain import Ran
@@ -314,3 +317,11 @@ def test_the_commands_decide(settings: Settings, warehouse: Peek, monkeypatch: p
         (warehouse.decisions()[1].decided_by, "approved", "override: all the same"),
         ("hedy", "rejected", "too many sweets"),
     ]
+
+
+@pytest.mark.parametrize(("gate", "flag"), [("passed", ""), ("failed", "--override ")])
+def test_who_may_not_go_live_is_told_with_the_command_that_lets_it(gate: str, flag: str) -> None:
+    row = {"placement": "for_you", "model": "recsys_for_you", "version": "1", "gate": gate, "why": "The rule fails."}
+    told = io.StringIO()
+    show_waiting(Console(file=told, width=200), [row])
+    assert f"recsys approve recsys_for_you 1 {flag}--reason WHY" in told.getvalue()
