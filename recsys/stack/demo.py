@@ -74,8 +74,8 @@ def run_demo(
         if not exit_after:
             console.print(addresses(stack))
             wait_for_ctrl_c(stack)
-        elif not stack.attached:
-            console.print("Airflow and MLflow are stopped now; recsys up starts them again, with all that was made.")
+    if exit_after and not stack.attached:
+        console.print("Airflow and MLflow are stopped; recsys up starts them again, with all that was made.")
 
 
 def load_demo_shop(
